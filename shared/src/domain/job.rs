@@ -1,0 +1,44 @@
+//! A job: everything from which a lost ticket can be rebuilt.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::{HostKey, Operation, TargetKey, TicketId};
+
+/// Who asked, for ownership and audit.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Actor {
+    /// The account's name.
+    pub account: String,
+    /// Who owns what this caller makes: the account, and for federated callers also the bound subject.
+    pub owner: String,
+    /// The caller's network address, if there is one.
+    pub address: Option<String>,
+}
+
+/// One operation on one target, as it was accepted. Immutable; its ticket moves.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Job {
+    /// The ticket that stands for it.
+    pub ticket: TicketId,
+    /// What to do.
+    pub operation: Operation,
+    /// Where.
+    pub target: TargetKey,
+    /// The host of the target when the job was accepted.
+    pub host: HostKey,
+    /// Who asked.
+    pub actor: Actor,
+    /// SHA-256 (hex) over the request as it was understood; tells a retry from another request with the same
+    /// `Idempotency-Key`.
+    pub fingerprint: String,
+    /// When it was accepted.
+    pub submitted_at: Timestamp,
+    /// When it expires if it has not run.
+    pub deadline_at: Timestamp,
+    /// The caller's own labels.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub metadata: BTreeMap<String, String>,
+}

@@ -1,0 +1,27 @@
+//! The words of the product as types: parsed once at the door, never checked again behind it.
+//!
+//! Owns names, ids, kinds, targets, operations, jobs, the ticket's state machine and failures. Does no I/O,
+//! reads no clock and draws no randomness. Tested beside each file.
+
+mod clock;
+mod event;
+mod failure;
+mod ids;
+mod job;
+pub mod kind;
+mod mark;
+mod names;
+mod operation;
+mod target;
+pub mod ticket;
+
+pub use clock::{Clock, SystemClock};
+pub use event::{Event, EventName};
+pub use failure::{Class, Code, Failure, FieldFault};
+pub use ids::{ClaimId, TicketId};
+pub use job::{Actor, Job};
+pub use kind::{KindName, Profile, Profiles};
+pub use mark::Mark;
+pub use names::{DatabaseName, Env, MAX_NAME_BYTES, NameFault, NameRules, RoleName, SchemaName};
+pub use operation::Operation;
+pub use target::{HostKey, Login, LoginPassword, SslMode, Target, TargetKey};

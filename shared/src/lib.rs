@@ -1,0 +1,16 @@
+//! What Rolecall's intake and workers share, from the ground up.
+//!
+//! Each module imports only those above it in this list:
+//!
+//! * [`domain`]: ids, names, kinds, targets, operations, the ticket's state machine, failures. Pure.
+//! * [`ddl`]: typed statements, one renderer, plans. Pure.
+//! * [`seal`]: generated passwords, SCRAM verifiers, the AEAD key ring. Pure but for the system's generator.
+//! * [`retry`]: delays between attempts.
+//! * [`config`]: settings from file and environment, checked as a whole.
+//! * [`telemetry`]: logs and metrics.
+//! * [`control`]: the control database.
+//! * [`tickets`]: live tickets, idempotency, sealed secrets, host states (Redis).
+//! * [`queue`]: a queue per host and the doorbell (RabbitMQ).
+//! * [`target`]: sessions on target hosts; the only place that sends SQL to a target.
+
+pub mod domain;
