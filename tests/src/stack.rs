@@ -1,0 +1,74 @@
+//! The private servers, started by the script `tests/stack/stack`.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::OnceLock;
+
+/// A running stack: where its servers listen and where their files are.
+#[derive(Debug, Clone)]
+pub struct Stack {
+    dir: PathBuf,
+    env: BTreeMap<String, String>,
+}
+
+impl Stack {
+    /// The stack all tests of a run share: in `ROLECALL_STACK_DIR`, or in `.stack` of the checkout. Starts it if
+    /// it is not up.
+    ///
+    /// # Panics
+    /// When the script fails; its own message says why.
+    pub fn shared() -> &'static Self {
+        static SHARED: OnceLock<Stack> = OnceLock::new();
+        SHARED.get_or_init(|| {
+            let dir = std::env::var_os("ROLECALL_STACK_DIR")
+                .map_or_else(|| checkout().join(".stack"), PathBuf::from);
+            Self::up(&dir)
+        })
+    }
+
+    /// Starts, or finds, the stack of a folder.
+    ///
+    /// # Panics
+    /// When the script fails.
+    pub fn up(dir: &Path) -> Self {
+        script(dir, &["up"]);
+        let env = script(dir, &["env"])
+            .lines()
+            .filter_map(|line| line.split_once('='))
+            .map(|(key, value)| (key.to_owned(), value.trim_matches(['\'', '"']).to_owned()))
+            .collect();
+        Self { dir: dir.to_owned(), env }
+    }
+
+    /// Runs the script on this stack: `stop`, `kill` or `start` with a service, `down`, `rabbitmqctl` …
+    pub fn run(&self, args: &[&str]) -> String {
+        script(&self.dir, args)
+    }
+
+    /// A value of `stack env`, such as `STACK_REDIS_URL`.
+    ///
+    /// # Panics
+    /// When the script does not print it.
+    pub fn get(&self, key: &str) -> &str {
+        self.env.get(key).unwrap_or_else(|| panic!("`stack env` prints no {key}"))
+    }
+}
+
+/// The top folder of the checkout.
+pub fn checkout() -> &'static Path {
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
+}
+
+fn script(dir: &Path, args: &[&str]) -> String {
+    let output = Command::new(checkout().join("tests/stack/stack"))
+        .args(args)
+        .arg("--dir")
+        .arg(dir)
+        .stdin(Stdio::null())
+        .stderr(Stdio::inherit())
+        .output()
+        .unwrap_or_else(|error| panic!("cannot run tests/stack/stack: {error}"));
+    assert!(output.status.success(), "tests/stack/stack {args:?} failed with {}", output.status);
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
