@@ -13,4 +13,7 @@
 //! * [`queue`]: a queue per host and the doorbell (RabbitMQ).
 //! * [`target`]: sessions on target hosts; the only place that sends SQL to a target.
 
+pub mod ddl;
 pub mod domain;
+pub mod retry;
+pub mod seal;

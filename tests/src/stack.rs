@@ -62,9 +62,9 @@ pub fn checkout() -> &'static Path {
 
 fn script(dir: &Path, args: &[&str]) -> String {
     let output = Command::new(checkout().join("tests/stack/stack"))
-        .args(args)
         .arg("--dir")
         .arg(dir)
+        .args(args)
         .stdin(Stdio::null())
         .stderr(Stdio::inherit())
         .output()

@@ -167,6 +167,8 @@ codes! {
     StatementRefused = "statement_refused", BadGateway;
     /// The job was started alone too often without an outcome.
     AttemptsExhausted = "attempts_exhausted", Internal;
+    /// Somebody else holds the host's lock.
+    HostLockHeld = "host_lock_held", Conflict;
     /// A fault of ours.
     Internal = "internal", Internal;
 }
@@ -201,9 +203,12 @@ pub struct FieldFault {
     pub detail: String,
 }
 
-/// Why something was not done.
+/// Why something was not done. One word wide, since it stands in the `Err` of almost everything.
 #[derive(Debug)]
-pub struct Failure {
+pub struct Failure(Box<Parts>);
+
+#[derive(Debug)]
+struct Parts {
     code: Code,
     detail: String,
     fields: Vec<FieldFault>,
@@ -216,8 +221,15 @@ pub struct Failure {
 impl Failure {
     /// A failure with a text for the caller.
     pub fn new(code: Code, detail: impl Into<String>) -> Self {
-        let detail = detail.into();
-        Self { code, detail, fields: Vec::new(), ticket: None, retry_after: None, context: None, cause: None }
+        Self(Box::new(Parts {
+            code,
+            detail: detail.into(),
+            fields: Vec::new(),
+            ticket: None,
+            retry_after: None,
+            context: None,
+            cause: None,
+        }))
     }
 
     /// [`Code::InvalidRequest`] for one field.
@@ -227,7 +239,9 @@ impl Failure {
 
     /// [`Code::InvalidRequest`] for several fields.
     pub fn fields(fields: Vec<FieldFault>) -> Self {
-        Self { fields, ..Self::new(Code::InvalidRequest, "The request breaks a rule; see `errors`.") }
+        let mut failure = Self::new(Code::InvalidRequest, "The request breaks a rule; see `errors`.");
+        failure.0.fields = fields;
+        failure
     }
 
     /// A fault of ours; the caller learns nothing of the cause.
@@ -239,64 +253,64 @@ impl Failure {
     /// Keeps the cause for the log.
     #[must_use]
     pub fn caused_by(mut self, cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
-        self.cause = Some(cause.into());
+        self.0.cause = Some(cause.into());
         self
     }
 
     /// Names the ticket it is about.
     #[must_use]
     pub fn about(mut self, ticket: TicketId) -> Self {
-        self.ticket = Some(ticket);
+        self.0.ticket = Some(ticket);
         self
     }
 
     /// Says when a new try makes sense.
     #[must_use]
     pub fn retry_after(mut self, delay: Duration) -> Self {
-        self.retry_after = Some(delay);
+        self.0.retry_after = Some(delay);
         self
     }
 
     /// Adds facts for programs (an object); they stand beside `code` in the answer.
     #[must_use]
     pub fn with_context(mut self, context: serde_json::Value) -> Self {
-        self.context = Some(context);
+        self.0.context = Some(context);
         self
     }
 
     /// The stable code.
     pub fn code(&self) -> Code {
-        self.code
+        self.0.code
     }
 
     /// The text for the caller.
     pub fn detail(&self) -> &str {
-        &self.detail
+        &self.0.detail
     }
 
     /// The fields at fault.
     pub fn field_faults(&self) -> &[FieldFault] {
-        &self.fields
+        &self.0.fields
     }
 
     /// The ticket it is about.
     pub fn ticket(&self) -> Option<TicketId> {
-        self.ticket
+        self.0.ticket
     }
 
     /// When a new try makes sense: as set, or one second for everything retryable.
     pub fn retry_delay(&self) -> Option<Duration> {
-        self.retry_after.or(self.code.retryable().then_some(Duration::from_secs(1)))
+        self.0.retry_after.or(self.0.code.retryable().then_some(Duration::from_secs(1)))
     }
 
     /// Facts for programs.
     pub fn context(&self) -> Option<&serde_json::Value> {
-        self.context.as_ref()
+        self.0.context.as_ref()
     }
 
     /// The internal cause with its whole chain in one line, for the log.
     pub fn cause_chain(&self) -> Option<String> {
-        let mut error: Option<&(dyn std::error::Error + 'static)> = self.cause.as_deref().map(|e| e as _);
+        let mut error = std::error::Error::source(self);
         let mut parts = Vec::new();
         while let Some(e) = error {
             parts.push(e.to_string());
@@ -308,13 +322,13 @@ impl Failure {
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.code.as_str(), self.detail)
+        write!(f, "{}: {}", self.0.code.as_str(), self.0.detail)
     }
 }
 
 impl std::error::Error for Failure {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        self.cause.as_deref().map(|cause| cause as _)
+        self.0.cause.as_deref().map(|cause| cause as _)
     }
 }
 
