@@ -5,6 +5,7 @@
 //! * [`domain`]: ids, names, kinds, targets, operations, the ticket's state machine, failures. Pure.
 //! * [`ddl`]: typed statements, one renderer, plans. Pure.
 //! * [`seal`]: generated passwords, SCRAM verifiers, the AEAD key ring. Pure but for the system's generator.
+//! * [`credentials`]: hashes of account passwords. Pure.
 //! * [`retry`]: delays between attempts.
 //! * [`config`]: settings from file and environment, checked as a whole.
 //! * [`telemetry`]: logs and metrics.
@@ -13,7 +14,14 @@
 //! * [`queue`]: a queue per host and the doorbell (RabbitMQ).
 //! * [`target`]: sessions on target hosts; the only place that sends SQL to a target.
 
+pub mod config;
+pub mod control;
+pub mod credentials;
 pub mod ddl;
 pub mod domain;
+pub mod queue;
 pub mod retry;
 pub mod seal;
+pub mod target;
+pub mod telemetry;
+pub mod tickets;

@@ -129,6 +129,8 @@ codes! {
     HostSettingsConflict = "host_settings_conflict", Conflict;
     /// The default log-in is not for this host.
     DefaultLoginNotAllowed = "default_login_not_allowed", Invalid;
+    /// There is an account of that name.
+    AccountExists = "account_exists", Conflict;
     /// The target has unfinished jobs.
     JobsWaiting = "jobs_waiting", Conflict;
     /// The resource changed since the caller read it.

@@ -1,0 +1,192 @@
+//! The table of all keys: the loader reads through it, unknown keys are told by it, the sample file is printed
+//! from it. A key that is not here does not exist.
+
+use super::shape::{Address, Choice, Entry, Flag, Key, Names, Number, Period, Plain, Secret, Text};
+use crate::domain::NameRules;
+
+use std::borrow::Cow;
+
+macro_rules! keys {
+    ($($name:ident: $shape:ident = $path:literal { $($field:ident: $value:expr),+ $(,)? } $doc:literal;)+) => {
+        $(
+            pub(super) static $name: Key<$shape> =
+                Key { path: Cow::Borrowed($path), doc: $doc, shape: $shape { $($field: $value),+ } };
+        )+
+
+        /// Every key, in the order of the sample file.
+        pub(super) static ALL: &[&dyn Entry] = &[$(&$name,)+];
+    };
+}
+
+/// The sections in the order of the sample file, each with what it is about.
+pub(super) const SECTIONS: &[(&str, &str)] = &[
+    ("api", "The HTTP door: `rolecall api` and `rolecall serve`."),
+    (
+        "account",
+        "The account that exists before any other. Either this section, or `rolecall accounts create`.\n\
+         PG_API_USER and PG_API_PASS are read as account.user and account.password.",
+    ),
+    ("worker", "The lanes that run the DDL: `rolecall worker` and `rolecall serve`."),
+    ("rabbitmq", "The broker."),
+    ("redis", "The ticket store. Run it with `appendonly yes` and `appendfsync always`."),
+    ("control", "Rolecall's own PostgreSQL: targets, accounts, audit, history."),
+    ("seal", "The keys that seal secrets until they are taken."),
+    (
+        "default_login",
+        "The log-in for targets that have none of their own, and the only hosts it is sent to.\n\
+         PG_ADMIN_USER and PG_ADMIN_PASS are read as default_login.user and default_login.password.",
+    ),
+    ("target", "Sessions on target hosts."),
+    ("tickets", "Lifetimes of jobs, tickets and secrets."),
+    ("log", "The log, on standard error."),
+    ("names", "Which names are allowed."),
+    (
+        "kinds.app",
+        "Kinds of roles. The built-in ones are app, app-k8s, devqa, devlead, readonly and dba; a section\n\
+         [kinds.NAME] changes one of them key by key, or adds a kind (which must state naming and\n\
+         connection_limit). Shown is the built-in kind app.",
+    ),
+];
+
+keys! {
+    API_LISTEN: Address = "api.listen" { default: "127.0.0.1:5000", may_be_off: false }
+        "Where the api listens. Port 0 takes a free one and logs it.";
+    API_MAX_BODY: Number = "api.max_body_bytes" { default: 1_048_576, min: 1_024, max: 67_108_864 }
+        "The largest request body.";
+    API_MAX_BATCH: Number = "api.max_batch_items" { default: 1_000, min: 1, max: 10_000 }
+        "The most jobs in one batch.";
+    API_MAX_WAIT: Period = "api.max_wait_seconds" { default: 50, min: 1, max: 50 }
+        "The longest a request may wait for its ticket. 50 is below the usual limits of proxies.";
+    API_BACKLOG: Number = "api.backlog_per_host" { default: 10_000, min: 1, max: 100_000 }
+        "The most jobs that may wait for one host; more are answered 429. The broker's own net is 100000.";
+    API_CONFIRM: Period = "api.confirm_timeout_milliseconds" { default: 1_500, min: 50, max: 30_000 }
+        "How long the broker's confirm may take before the ticket is withdrawn and the answer is 503.";
+    API_GRACE: Period = "api.grace_seconds" { default: 20, min: 1, max: 600 }
+        "How long requests may take to end when the process stops.";
+    API_TARGET_READS: Number = "api.target_reads" { default: 16, min: 1, max: 1_000 }
+        "The most sessions opened on targets at once for reading (check, roles).";
+    API_STREAMS: Number = "api.max_waiting_streams" { default: 256, min: 1, max: 65_536 }
+        "The most requests that wait for a ticket at once, event streams included.";
+
+    ACCOUNT_USER: Plain = "account.user" { example: "admin", needed_by: "with account.password" }
+        "Its name for HTTP Basic: 1 to 64 bytes without spaces, colons and control characters.";
+    ACCOUNT_PASSWORD: Secret = "account.password" { example: "", needed_by: "with account.user" }
+        "Its password.";
+
+    WORKER_LANES: Number = "worker.lanes" { default: 16, min: 1, max: 1_000 }
+        "Hosts worked on at once by one process.";
+    WORKER_BATCH: Number = "worker.batch" { default: 64, min: 1, max: 64 }
+        "The most jobs in one transaction on a host.";
+    WORKER_TURN_JOBS: Number = "worker.turn_jobs" { default: 512, min: 1, max: 100_000 }
+        "After this many jobs a host goes back to the end of the line.";
+    WORKER_TURN: Period = "worker.turn_seconds" { default: 5, min: 1, max: 300 }
+        "After this long a host goes back to the end of the line.";
+    WORKER_LINGER: Period = "worker.linger_milliseconds" { default: 250, min: 0, max: 10_000 }
+        "How long a lane waits for more jobs before it lets its host go.";
+    WORKER_GRACE: Period = "worker.grace_seconds" { default: 20, min: 1, max: 600 }
+        "How long a batch may take to end when the process stops.";
+    WORKER_SWEEP: Period = "worker.sweep_seconds" { default: 15, min: 1, max: 300 }
+        "How often hosts that have messages and no lane are looked for.";
+    WORKER_REAP: Period = "worker.reap_milliseconds" { default: 1_000, min: 50, max: 60_000 }
+        "How often passed deadlines and cancels are settled.";
+    WORKER_LISTEN: Address = "worker.listen" { default: "127.0.0.1:5001", may_be_off: true }
+        "Where the worker answers /livez, /readyz and /metrics.";
+    WORKER_ATTEMPTS: Number = "worker.attempts" { default: 3, min: 1, max: 10 }
+        "How often a job is started alone without an outcome before it is given up.";
+
+    RABBITMQ_URL: Secret = "rabbitmq.url"
+        { example: "amqp://rolecall:PASSWORD@localhost:5672/%2f", needed_by: "by api and worker" }
+        "Where it is, and as whom. A slash in the virtual host is written %2f.";
+    RABBITMQ_PREFIX: Text = "rabbitmq.prefix" { default: "rolecall" }
+        "What the names of all queues begin with: [a-z0-9._-], 1 to 32 bytes.";
+    RABBITMQ_TIMEOUT: Period = "rabbitmq.timeout_milliseconds" { default: 5_000, min: 100, max: 60_000 }
+        "The longest wait for an answer of the broker.";
+    RABBITMQ_WINDOW: Number = "rabbitmq.publish_window" { default: 128, min: 1, max: 1_024 }
+        "The most publishes that wait for their confirm at once.";
+
+    REDIS_URL: Secret = "redis.url"
+        { example: "redis://rolecall:PASSWORD@localhost:6379/0", needed_by: "by api and worker" }
+        "Where it is, and as whom; rediss:// for TLS.";
+    REDIS_PREFIX: Text = "redis.prefix" { default: "rolecall" }
+        "What all keys begin with: [a-z0-9._-], 1 to 32 bytes.";
+    REDIS_TIMEOUT: Period = "redis.timeout_milliseconds" { default: 1_500, min: 50, max: 60_000 }
+        "The longest wait for an answer.";
+
+    CONTROL_URL: Secret = "control.url"
+        { example: "postgresql://rolecall_writer:PASSWORD@localhost:5432/rolecall", needed_by: "by all but `keys`" }
+        "As the writer, who may only insert into the audit.";
+    CONTROL_OWNER_URL: Secret = "control.owner_url"
+        { example: "postgresql://rolecall_owner:PASSWORD@localhost:5432/rolecall", needed_by: "by `migrate` only" }
+        "As the owner of the tables, who migrates. Keep it away from the services.";
+    CONTROL_POOL: Number = "control.pool" { default: 8, min: 1, max: 256 }
+        "The most connections of one process.";
+    CONTROL_TIMEOUT: Period = "control.timeout_milliseconds" { default: 2_000, min: 50, max: 60_000 }
+        "The longest wait for a connection and for an answer.";
+
+    SEAL_KEY_FILE: Plain = "seal.key_file"
+        { example: "/etc/rolecall/seal.keys", needed_by: "by api, worker and `keys`" }
+        "The key file. `rolecall keys add` makes it.";
+
+    LOGIN_USER: Plain = "default_login.user" { example: "rolecall_dba", needed_by: "with default_login.password" }
+        "The PostgreSQL role: CREATEROLE, never a superuser.";
+    LOGIN_PASSWORD: Secret = "default_login.password" { example: "", needed_by: "with default_login.user" }
+        "Its password.";
+    LOGIN_HOSTS: Names = "default_login.hosts" { default: &[], example: &["db1.example.com:5432"] }
+        "hostname:port of each host it may be sent to. Empty: it is sent nowhere.";
+
+    TARGET_CONNECT: Period = "target.connect_timeout_milliseconds" { default: 5_000, min: 100, max: 60_000 }
+        "The longest wait for a session.";
+    TARGET_LOCK: Period = "target.lock_timeout_milliseconds" { default: 5_000, min: 10, max: 15_999 }
+        "lock_timeout of the sessions: below the 16 seconds after which the server ends an idle one.";
+    TARGET_STATEMENT: Period = "target.statement_timeout_milliseconds" { default: 10_000, min: 10, max: 15_999 }
+        "statement_timeout of the sessions: below the same 16 seconds.";
+    TARGET_IDLE: Period = "target.idle_close_seconds" { default: 60, min: 1, max: 3_600 }
+        "Sessions that were idle this long are closed.";
+    TARGET_SCRAM: Number = "target.scram_iterations" { default: 4_096, min: 1, max: 1_000_000 }
+        "Iterations of the SCRAM verifiers. 4096 is what RFC 7677 recommends for passwords of people; ours\n\
+         are random (128 bits) and gain nothing from it, and a server makes more roles a second with fewer.";
+    TARGET_PROTECTED: Names = "target.protected_roles" { default: &[], example: &["postgres", "replicator"] }
+        "Roles that are never touched, besides superusers and their like.";
+    TARGET_BACKOFF_FIRST: Period = "target.backoff_first_milliseconds" { default: 200, min: 10, max: 600_000 }
+        "The first delay after a host failed.";
+    TARGET_BACKOFF_CAP: Period = "target.backoff_cap_milliseconds" { default: 30_000, min: 10, max: 600_000 }
+        "The longest delay after a host failed.";
+
+    TICKETS_DEADLINE: Period = "tickets.deadline_seconds" { default: 900, min: 1, max: 86_400 }
+        "How long a job may wait if its caller says nothing.";
+    TICKETS_MAX_DEADLINE: Period = "tickets.max_deadline_seconds" { default: 86_400, min: 1, max: 86_400 }
+        "The longest deadline a caller may ask for.";
+    TICKETS_FINISHED: Period = "tickets.finished_ttl_seconds" { default: 86_400, min: 60, max: 2_592_000 }
+        "How long finished tickets stay in Redis; history outlives them.";
+    TICKETS_SECRET: Period = "tickets.secret_ttl_seconds" { default: 3_600, min: 1, max: 604_800 }
+        "How long a password can be taken after success.";
+
+    LOG_JSON: Flag = "log.json" { default: false }
+        "JSON lines instead of text.";
+    LOG_FILTER: Text = "log.filter" { default: "info,lapin=warn,redis=warn,tokio_postgres=warn,hyper=warn,h2=warn" }
+        "What is logged: a level, or module=level, separated by commas.";
+
+    NAMES_ROLE_PATTERN: Text = "names.role_pattern" { default: NameRules::DEFAULT_PATTERN }
+        "The regular expression that names of new roles and schemas must match as a whole. Length (63 bytes),\n\
+         control characters and reserved names are checked besides.";
+
+    KIND_NAMING: Choice = "kinds.*.naming"
+        { default: "servername_port", of: &["servername_port", "env_prefix_farmname", "username"] }
+        "From which fields of a request the role's name is made.";
+    KIND_CONNECTIONS: Number = "kinds.*.connection_limit" { default: 200, min: -1, max: 262_143 }
+        "CONNECTION LIMIT; -1 is no limit.";
+    KIND_CREATEDB: Flag = "kinds.*.createdb" { default: false }
+        "CREATEDB.";
+    KIND_CREATEROLE: Flag = "kinds.*.createrole" { default: false }
+        "CREATEROLE.";
+    KIND_SCOPE: Choice = "kinds.*.search_path_scope" { default: "database", of: &["database", "role"] }
+        "Where search_path is set: in the target's database, or for the role in every database.";
+    KIND_SEARCH_PATH: Names = "kinds.*.search_path" { default: &["public"], example: &[] }
+        "The search_path of a new role.";
+    KIND_READ_ONLY: Names = "kinds.*.read_only_schemas" { default: &[], example: &[] }
+        "If not empty, the role only reads, and is granted reading of these schemas.";
+    KIND_ONLY_IN: Names = "kinds.*.only_in_envs" { default: &[], example: &[] }
+        "If not empty, the only environments in which the kind may be made.";
+    KIND_NEVER_IN: Names = "kinds.*.never_in_envs" { default: &[], example: &[] }
+        "Environments in which the kind may not be made.";
+}

@@ -1,0 +1,200 @@
+//! The settings as everybody else sees them: parsed, in range, with `Duration`s instead of numbers.
+//!
+//! Defaults, ranges and the meaning of each key stand in the table of keys (`keys.rs`), from which the sample file
+//! is made; the comments here only add what matters to a reader of the code.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use secrecy::SecretString;
+
+use crate::domain::{HostKey, NameRules, Profiles, RoleName};
+
+/// Everything, checked. Its `Debug` text holds no secret.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The HTTP door.
+    pub api: Api,
+    /// The account that exists before any other. None is no fault: there may be accounts in the control database,
+    /// which only the api can see; it refuses to start with [`NO_ACCOUNT`](super::NO_ACCOUNT) if there are none.
+    pub account: Option<BootstrapAccount>,
+    /// The lanes.
+    pub worker: Worker,
+    /// The broker.
+    pub rabbitmq: RabbitMq,
+    /// The ticket store.
+    pub redis: Redis,
+    /// The control database.
+    pub control: Control,
+    /// The keys that seal secrets.
+    pub seal: Seal,
+    /// The default log-in for targets, if there is one.
+    pub default_login: Option<DefaultLogin>,
+    /// Sessions on target hosts.
+    pub target: Target,
+    /// Lifetimes.
+    pub tickets: Tickets,
+    /// The log.
+    pub log: Log,
+    /// Which role and schema names are allowed.
+    pub names: NameRules,
+    /// The table of kinds, with the operator's changes.
+    pub profiles: Profiles,
+}
+
+/// The HTTP door: section `api`.
+#[derive(Debug, Clone)]
+pub struct Api {
+    /// Where it listens; port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// The largest request body, in bytes.
+    pub max_body_bytes: usize,
+    /// The most jobs in one batch.
+    pub max_batch_items: usize,
+    /// The longest a request may wait for its ticket.
+    pub max_wait: Duration,
+    /// The most jobs that may wait for one host.
+    pub backlog_per_host: u64,
+    /// How long the broker's confirm may take before the ticket is withdrawn.
+    pub confirm_timeout: Duration,
+    /// How long requests may take to end when the process stops.
+    pub grace: Duration,
+    /// The most sessions opened on targets at once for reading (`check`, `roles`).
+    pub target_reads: usize,
+    /// The most requests that wait for a ticket at once, event streams included.
+    pub max_waiting_streams: usize,
+}
+
+/// The account that exists before any other: section `account`, or `PG_API_USER` and `PG_API_PASS`.
+#[derive(Debug, Clone)]
+pub struct BootstrapAccount {
+    /// The name for HTTP Basic; holds no colon (RFC 7617, section 2).
+    pub user: String,
+    /// The password, in clear: it comes from the operator's own configuration. Not empty.
+    pub password: SecretString,
+}
+
+/// The lanes: section `worker`.
+#[derive(Debug, Clone)]
+pub struct Worker {
+    /// Hosts worked on at once.
+    pub lanes: u16,
+    /// The most jobs in one transaction on a host.
+    pub batch: usize,
+    /// After this many jobs a host goes back to the end of the line.
+    pub turn_jobs: usize,
+    /// After this long a host goes back to the end of the line.
+    pub turn: Duration,
+    /// How long a lane waits for more jobs before it lets its host go.
+    pub linger: Duration,
+    /// How long a batch may take to end when the process stops.
+    pub grace: Duration,
+    /// How often hosts that have messages and no holder are looked for.
+    pub sweep: Duration,
+    /// How often deadlines and cancels are settled.
+    pub reap: Duration,
+    /// Where the worker answers `/livez`, `/readyz` and `/metrics`; none is off.
+    pub listen: Option<SocketAddr>,
+    /// How often a job is started alone without an outcome before it is given up.
+    pub attempts: u32,
+}
+
+/// The broker: section `rabbitmq`.
+#[derive(Debug, Clone)]
+pub struct RabbitMq {
+    /// `amqp://user:password@host:port/vhost`; a user is always named.
+    pub url: SecretString,
+    /// What the names of all queues begin with: `[a-z0-9._-]{1,32}`.
+    pub prefix: String,
+    /// The longest wait for an answer of the broker.
+    pub timeout: Duration,
+    /// The most publishes that wait for their confirm at once.
+    pub publish_window: usize,
+}
+
+/// The ticket store: section `redis`.
+#[derive(Debug, Clone)]
+pub struct Redis {
+    /// `redis://` or `rediss://`.
+    pub url: SecretString,
+    /// What all keys begin with: `[a-z0-9._-]{1,32}`.
+    pub prefix: String,
+    /// The longest wait for an answer.
+    pub timeout: Duration,
+}
+
+/// The control database: section `control`.
+#[derive(Debug, Clone)]
+pub struct Control {
+    /// As the writer, who may only insert into the audit.
+    pub url: SecretString,
+    /// As the owner, who migrates; services do not need it.
+    pub owner_url: Option<SecretString>,
+    /// The most connections of one process.
+    pub pool: usize,
+    /// The longest wait for a connection and for an answer.
+    pub timeout: Duration,
+}
+
+/// The keys that seal secrets: section `seal`.
+#[derive(Debug, Clone)]
+pub struct Seal {
+    /// The file that `rolecall keys` writes.
+    pub key_file: PathBuf,
+}
+
+/// The default log-in, and the only hosts it may be used for: section `default_login`, or `PG_ADMIN_USER` and
+/// `PG_ADMIN_PASS`.
+#[derive(Debug, Clone)]
+pub struct DefaultLogin {
+    /// The PostgreSQL role.
+    pub user: String,
+    /// Its password. Not empty.
+    pub password: SecretString,
+    /// Whoever may register a host must not be handed this password, so it goes to these hosts only.
+    pub hosts: Vec<HostKey>,
+}
+
+/// Sessions on target hosts: section `target`.
+#[derive(Debug, Clone)]
+pub struct Target {
+    /// The longest wait for a session.
+    pub connect_timeout: Duration,
+    /// `lock_timeout`; below the 16 s after which the server ends an idle session.
+    pub lock_timeout: Duration,
+    /// `statement_timeout`; below the same 16 s.
+    pub statement_timeout: Duration,
+    /// Sessions that were idle this long are closed.
+    pub idle_close: Duration,
+    /// Iterations of the SCRAM verifiers.
+    pub scram_iterations: u32,
+    /// Roles that are never touched.
+    pub protected_roles: Vec<RoleName>,
+    /// The first delay after a host failed.
+    pub backoff_first: Duration,
+    /// The longest delay after a host failed.
+    pub backoff_cap: Duration,
+}
+
+/// Lifetimes: section `tickets`.
+#[derive(Debug, Clone)]
+pub struct Tickets {
+    /// How long a job may wait if its caller says nothing.
+    pub deadline: Duration,
+    /// The longest deadline a caller may ask for.
+    pub max_deadline: Duration,
+    /// How long finished tickets stay in Redis; history outlives them.
+    pub finished_ttl: Duration,
+    /// How long a secret can be taken after success.
+    pub secret_ttl: Duration,
+}
+
+/// The log: section `log`.
+#[derive(Debug, Clone)]
+pub struct Log {
+    /// JSON lines instead of text.
+    pub json: bool,
+    /// Directives of `tracing_subscriber::EnvFilter`; known to parse.
+    pub filter: String,
+}

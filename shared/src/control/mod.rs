@@ -1,0 +1,81 @@
+//! The control database: targets and hosts, accounts, the audit, history, and who took which password.
+//!
+//! Owns its connections, its migrations (the SQL files in `migrations/`) and every statement that is sent to it.
+//! Never keeps a caller waiting longer than `control.timeout`, never writes a password or what opens one into an
+//! audit row or an error, and never changes a row of the audit or of history: the service's role may not
+//! (`migrate.rs`).
+//!
+//! Two rules hold everywhere. A change and its audit row are one transaction. And whatever may be called again after
+//! a crash says of itself what was done before, by a unique key in the database.
+//!
+//! Tested in `tests/tests/control/` against a real server.
+
+mod accounts;
+mod audit;
+mod changes;
+mod error;
+mod history;
+mod hosts;
+mod migrate;
+mod pool;
+mod registry;
+mod rows;
+mod secrets;
+mod targets;
+mod tls;
+
+pub use accounts::Account;
+pub use audit::{EventFilter, Recorded};
+pub use changes::{NewTarget, Put};
+pub use history::Settlement;
+pub use hosts::{Host, Pause};
+pub use migrate::migrate;
+pub use secrets::{Take, Taken};
+
+use crate::config;
+use crate::domain::Failure;
+
+/// A handle on the control database as its writer role; clones share one pool.
+///
+/// Every method ends within `control.timeout` ([`Control::take_secret`] within a small multiple of it). It fails with
+/// `Code::ControlDatabaseUnavailable` when the database is away, and with `Code::Internal` for everything else that
+/// its own documentation does not name.
+#[derive(Clone, Debug)]
+pub struct Control {
+    pool: pool::Pool,
+}
+
+impl Control {
+    /// Opens no connection yet.
+    ///
+    /// # Errors
+    /// `Code::Internal` when `control.url` is none, or TLS is demanded and the machine trusts no authority.
+    pub fn new(settings: &config::Control) -> Result<Self, Failure> {
+        let pool = pool::Pool::new(&settings.url, settings.pool, settings.timeout, pool::Guard::Service)?;
+        Ok(Self { pool })
+    }
+
+    /// Whether the database answers.
+    pub async fn ping(&self) -> Result<(), Failure> {
+        self.pool.run(async |client| Ok(client.batch_execute("SELECT 1").await?)).await?;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Callers await these on a multi-threaded runtime; what is not `Send` fails to compile here and not there.
+    #[test]
+    fn every_call_can_move_between_threads() {
+        fn moves<T: Send>(_: impl Fn(&'static Control) -> T) {}
+        moves(|control| control.ping());
+        moves(|control| control.check_migrated());
+        moves(|control| control.list_targets(None, 1));
+        moves(|control| control.list_hosts());
+        moves(|control| control.settle(&[]));
+        moves(|control| control.find_history(&[]));
+        moves(|control| control.find_account(""));
+    }
+}

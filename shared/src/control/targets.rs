@@ -1,0 +1,178 @@
+//! Targets: reading them.
+
+use std::collections::BTreeMap;
+
+use deadpool_postgres::GenericClient;
+use tokio_postgres::Row;
+
+use super::error::Error;
+use super::rows::{self, UnreadableRow};
+use super::{Control, registry};
+use crate::domain::{Failure, HostKey, Login, LoginPassword, Target, TargetKey};
+
+const TABLE: &str = "targets";
+
+/// The columns of a target and of its host; takes what follows FROM.
+macro_rules! select_targets {
+    ($rest:literal) => {
+        concat!(
+            "SELECT t.env, t.database, t.hostname, t.port, t.login_user, t.login_password_sealed, ",
+            "t.login_password_ref, t.sslmode, t.ca_file, h.lock_database, t.active, t.notes, t.revision, ",
+            "t.created_at, t.updated_at FROM targets t JOIN hosts h USING (hostname, port) ",
+            $rest
+        )
+    };
+}
+
+impl Control {
+    /// The target of that name.
+    pub async fn find_target(&self, key: &TargetKey) -> Result<Option<Target>, Failure> {
+        Ok(self.pool.run(async |client| find(&*client, key).await).await?)
+    }
+
+    /// The targets of those names; those that do not exist are not in the answer.
+    pub async fn find_targets(&self, keys: &[TargetKey]) -> Result<BTreeMap<TargetKey, Target>, Failure> {
+        let envs: Vec<_> = keys.iter().map(|key| key.env.as_str()).collect();
+        let databases: Vec<_> = keys.iter().map(|key| key.database.as_str()).collect();
+        let targets: Vec<Target> = self
+            .pool
+            .run(async |client| {
+                let statement = client
+                    .prepare_cached(select_targets!(
+                        "WHERE (t.env, t.database) IN (SELECT * FROM unnest($1::text[], $2::text[]))"
+                    ))
+                    .await?;
+                client
+                    .query(&statement, &[&envs, &databases])
+                    .await?
+                    .iter()
+                    .map(read)
+                    .collect::<Result<_, _>>()
+            })
+            .await?;
+        Ok(targets.into_iter().map(|target| (target.key.clone(), target)).collect())
+    }
+
+    /// In the order of environment and database, those after `after`, at most `limit`.
+    pub async fn list_targets(
+        &self,
+        after: Option<&TargetKey>,
+        limit: usize,
+    ) -> Result<Vec<Target>, Failure> {
+        // No environment is empty, so the empty pair comes before all.
+        let (env, database) = after.map_or(("", ""), |key| (key.env.as_str(), key.database.as_str()));
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let targets = self
+            .pool
+            .run(async |client| {
+                let statement = client
+                    .prepare_cached(select_targets!(
+                        "WHERE (t.env, t.database) > ($1, $2) ORDER BY t.env, t.database LIMIT $3"
+                    ))
+                    .await?;
+                client
+                    .query(&statement, &[&env, &database, &limit])
+                    .await?
+                    .iter()
+                    .map(read)
+                    .collect::<Result<_, _>>()
+            })
+            .await?;
+        Ok(targets)
+    }
+
+    /// The targets that stand on a host, in order.
+    pub async fn targets_of_host(&self, host: &HostKey) -> Result<Vec<Target>, Failure> {
+        let (hostname, port) = registry::parts(host);
+        let targets = self
+            .pool
+            .run(async |client| {
+                let statement = client
+                    .prepare_cached(select_targets!(
+                        "WHERE t.hostname = $1 AND t.port = $2 ORDER BY t.env, t.database"
+                    ))
+                    .await?;
+                client
+                    .query(&statement, &[&hostname, &port])
+                    .await?
+                    .iter()
+                    .map(read)
+                    .collect::<Result<_, _>>()
+            })
+            .await?;
+        Ok(targets)
+    }
+}
+
+/// One target, in the caller's transaction if `client` is one.
+pub(super) async fn find(client: &impl GenericClient, key: &TargetKey) -> Result<Option<Target>, Error> {
+    let statement = client.prepare_cached(select_targets!("WHERE t.env = $1 AND t.database = $2")).await?;
+    let row = client.query_opt(&statement, &[&key.env.as_str(), &key.database.as_str()]).await?;
+    row.as_ref().map(read).transpose()
+}
+
+fn read(row: &Row) -> Result<Target, Error> {
+    Ok(Target {
+        key: rows::target_key(TABLE, row.try_get("env")?, row.try_get("database")?)?,
+        host: rows::host_key(TABLE, row)?,
+        login: read_login(row)?,
+        sslmode: row
+            .try_get::<_, &str>("sslmode")?
+            .parse()
+            .map_err(|()| UnreadableRow::new(TABLE, "sslmode"))?,
+        ca_file: row.try_get("ca_file")?,
+        lock_database: rows::lock_database(TABLE, row)?,
+        active: row.try_get("active")?,
+        notes: row.try_get("notes")?,
+        revision: row.try_get("revision")?,
+        created_at: row.try_get("created_at")?,
+        updated_at: row.try_get("updated_at")?,
+    })
+}
+
+fn read_login(row: &Row) -> Result<Login, Error> {
+    let Some(user) = row.try_get("login_user")? else { return Ok(Login::Default) };
+    let password = match row.try_get("login_password_sealed")? {
+        Some(sealed) => LoginPassword::Sealed(sealed),
+        None => read_reference(row.try_get("login_password_ref")?)
+            .ok_or_else(|| UnreadableRow::new(TABLE, "login_password_ref"))?,
+    };
+    Ok(Login::Own { user, password })
+}
+
+fn read_reference(text: &str) -> Option<LoginPassword> {
+    match text.split_once(':')? {
+        ("env", name) => Some(LoginPassword::Env(name.to_owned())),
+        ("file", path) => Some(LoginPassword::File(path.to_owned())),
+        _ => None,
+    }
+}
+
+/// The columns `login_user`, `login_password_sealed` and `login_password_ref`.
+pub(super) fn login_columns(login: &Login) -> (Option<&str>, Option<&[u8]>, Option<String>) {
+    match login {
+        Login::Default => (None, None, None),
+        Login::Own { user, password } => match password {
+            LoginPassword::Sealed(sealed) => (Some(user), Some(sealed), None),
+            LoginPassword::Env(name) => (Some(user), None, Some(format!("env:{name}"))),
+            LoginPassword::File(path) => (Some(user), None, Some(format!("file:{path}"))),
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn references_read_back() {
+        for password in [LoginPassword::Env("DBA".into()), LoginPassword::File("/run/a:b".into())] {
+            let login = Login::Own { user: "dba".into(), password: password.clone() };
+            let (_, sealed, reference) = login_columns(&login);
+            assert_eq!(sealed, None);
+            assert_eq!(read_reference(&reference.unwrap()), Some(password));
+        }
+        assert_eq!(read_reference("hunter2"), None);
+        assert_eq!(read_reference("vault:x"), None);
+    }
+}

@@ -1,0 +1,122 @@
+//! Confirmed publishing with a bounded window.
+
+use std::sync::Arc;
+
+use lapin::options::BasicPublishOptions;
+use lapin::types::{AMQPValue, FieldTable, LongString, ShortString};
+use lapin::{BasicProperties, Confirmation};
+use tokio::sync::Semaphore;
+
+use super::link::{CallError, Link, Live, unavailable, within};
+use super::topology::Topology;
+use crate::domain::{Failure, HostKey, Job};
+use crate::queue::{BellDelay, encode};
+
+const PERSISTENT: u8 = 2;
+const TRANSIENT: u8 = 1;
+
+/// Publishes and waits for the broker's word. Clones share the window.
+#[derive(Debug, Clone)]
+pub(super) struct Publisher {
+    link: Link,
+    topology: Arc<Topology>,
+    /// Unconfirmed messages under way. Without a bound a burst would queue up inside the client, where no timeout
+    /// reaches it.
+    window: Arc<Semaphore>,
+}
+
+enum Published {
+    Routed,
+    /// The broker says "ack" to a mandatory message that it could not route; only the return tells.
+    Unroutable,
+}
+
+impl Publisher {
+    pub(super) fn new(link: Link, topology: Arc<Topology>, window: usize) -> Self {
+        Self { link, topology, window: Arc::new(Semaphore::new(window)) }
+    }
+
+    pub(super) fn link(&self) -> &Link {
+        &self.link
+    }
+
+    pub(super) async fn publish(&self, job: &Job) -> Result<(), Failure> {
+        let body = encode(job).map_err(Failure::internal)?;
+        let queue = self.topology.host(&job.host);
+        let properties = BasicProperties::default()
+            .with_delivery_mode(PERSISTENT)
+            .with_content_type("application/json".into())
+            .with_type("rolecall.job".into())
+            .with_message_id(job.ticket.to_string().into());
+        if let Published::Routed = self.send(queue.clone(), &body, properties.clone()).await? {
+            return Ok(());
+        }
+        let live = self.link.live()?;
+        self.link.call(self.topology.declare_host(&live.channel, queue.clone())).await?;
+        match self.send(queue, &body, properties).await? {
+            Published::Routed => Ok(()),
+            Published::Unroutable => Err(unavailable("RabbitMQ does not route to the host's queue.")),
+        }
+    }
+
+    /// A bell is not durable: a lost one is made good by the sweeper.
+    pub(super) async fn ring(&self, host: &HostKey, delay: BellDelay) -> Result<(), Failure> {
+        let properties =
+            BasicProperties::default().with_delivery_mode(TRANSIENT).with_type("rolecall.bell".into());
+        match self.send(self.topology.bell(delay), host.to_string().as_bytes(), properties).await? {
+            Published::Routed => Ok(()),
+            Published::Unroutable => {
+                Err(unavailable("The doorbell's queue is gone; it is made anew on reconnection."))
+            }
+        }
+    }
+
+    /// Puts a body aside as it is, with the queue it came from and the reason.
+    pub(super) async fn bury(&self, from: &ShortString, body: &[u8], reason: &str) -> Result<(), Failure> {
+        let mut headers = FieldTable::default();
+        let text = |value: &str| AMQPValue::LongString(LongString::from(value));
+        headers.insert("x-rolecall-queue".into(), text(from.as_str()));
+        headers.insert("x-rolecall-reason".into(), text(reason));
+        let properties = BasicProperties::default().with_delivery_mode(PERSISTENT).with_headers(headers);
+        match self.send(self.topology.dead(), body, properties).await? {
+            Published::Routed => Ok(()),
+            Published::Unroutable => {
+                Err(unavailable("The dead queue is gone; it is made anew on reconnection."))
+            }
+        }
+    }
+
+    async fn send(
+        &self,
+        queue: ShortString,
+        body: &[u8],
+        properties: BasicProperties,
+    ) -> Result<Published, Failure> {
+        let _place = tokio::time::timeout(self.link.timeout(), self.window.acquire())
+            .await
+            .map_err(|_| unavailable("RabbitMQ confirms too slowly; too many messages wait already."))?
+            .map_err(Failure::internal)?;
+        let live = self.link.live()?;
+        match within(self.link.timeout(), confirmed(&live, queue, body, properties)).await {
+            Ok(Confirmation::Ack(None)) => Ok(Published::Routed),
+            Ok(Confirmation::Ack(Some(_))) => Ok(Published::Unroutable),
+            Ok(Confirmation::Nack(_)) => {
+                Err(unavailable("RabbitMQ refused the message; the host's queue is full."))
+            }
+            Ok(Confirmation::NotRequested) => {
+                Err(self.link.failed(&live, CallError::Refused("the channel is not in confirm mode")))
+            }
+            Err(error) => Err(self.link.failed(&live, error)),
+        }
+    }
+}
+
+async fn confirmed(
+    live: &Live,
+    queue: ShortString,
+    body: &[u8],
+    properties: BasicProperties,
+) -> Result<Confirmation, lapin::Error> {
+    let options = BasicPublishOptions { mandatory: true, ..BasicPublishOptions::default() };
+    live.channel.basic_publish(ShortString::default(), queue, options, body, properties).await?.await
+}

@@ -1,0 +1,49 @@
+//! The host lock: at most one lane of all workers on a host.
+
+use tokio_postgres::types::Type;
+
+use super::{Session, TargetError};
+
+/// The key of the host lock, `rolecall` in ASCII: a session advisory lock in the host's lock database. Constant,
+/// because advisory locks are kept per database already and there is one lock per host; whatever names lead to
+/// a server, they meet at it.
+pub const HOST_LOCK_KEY: i64 = 0x726f_6c65_6361_6c6c;
+
+impl Session {
+    /// Takes the host lock if it is free; the session must be in the host's lock database. It is held until
+    /// [`unlock_all`](Self::unlock_all) or the end of the session, whoever notices that first.
+    pub async fn try_host_lock(&self) -> Result<bool, TargetError> {
+        self.set_locked(true);
+        let sql = "SELECT pg_try_advisory_lock($1)";
+        let row = self.query_one(sql, &[(&HOST_LOCK_KEY, Type::INT8)]).await?;
+        let taken: bool = row.get(0);
+        self.set_locked(taken);
+        Ok(taken)
+    }
+
+    /// Who holds the host lock: `user (application) pid N`, for `waiting_reason`. `None` if nobody does, or not
+    /// any more.
+    pub async fn host_lock_holder(&self) -> Result<Option<String>, TargetError> {
+        // How a bigint key is shown: "pg_locks" in the manual.
+        let sql = "SELECT coalesce(a.usename::text, 'unknown'), coalesce(a.application_name, ''), l.pid
+             FROM pg_locks l LEFT JOIN pg_stat_activity a ON a.pid = l.pid
+             WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1
+               AND l.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())
+               AND (l.classid::bigint << 32) | l.objid::bigint = $1
+             LIMIT 1";
+        let rows = self.query(sql, &[(&HOST_LOCK_KEY, Type::INT8)]).await?;
+        Ok(rows.first().map(|row| {
+            let (user, application, pid): (String, String, i32) = (row.get(0), row.get(1), row.get(2));
+            // Anybody may call an application anything.
+            let application: String = application.chars().filter(|c| !c.is_control()).collect();
+            format!("{user} ({application}) pid {pid}")
+        }))
+    }
+
+    /// Gives back every advisory lock of the session.
+    pub async fn unlock_all(&self) -> Result<(), TargetError> {
+        self.query_one("SELECT pg_advisory_unlock_all()::text", &[]).await?;
+        self.set_locked(false);
+        Ok(())
+    }
+}

@@ -1,0 +1,20 @@
+-- The broker has confirmed: accepting -> queued, and whether to ring.
+-- KEYS[2] ticket, KEYS[3] bell · ARGV: id, how long a bell counts as rung (ms)
+local key, bell, id = KEYS[2], KEYS[3], ARGV[2]
+local held = redis.call('HMGET', key, 'state', 'deadline')
+local state = held[1]
+if not state then
+  return { 'unknown', 0 }
+end
+
+if state == 'accepting' then
+  state = 'queued'
+  redis.call('HSET', key, 'state', state)
+  redis.call('PERSIST', key)
+  redis.call('ZADD', deadlines, held[2], id)
+  moved(key, id)
+end
+
+-- A lane that was faster holds the host already: no bell for it, and the key is left to those who need one.
+local ring = state == 'queued' and redis.call('SET', bell, '1', 'NX', 'PX', ARGV[3])
+return { state, ring and 1 or 0 }

@@ -1,0 +1,48 @@
+//! The names of everything we keep in Redis, all under one prefix.
+
+use crate::domain::{HostKey, TicketId};
+
+/// The prefix, and the keys under it.
+#[derive(Debug, Clone)]
+pub(super) struct Keys(String);
+
+impl Keys {
+    pub(super) fn new(prefix: &str) -> Self {
+        Self(prefix.to_owned())
+    }
+
+    /// The channel that tells which tickets moved.
+    pub(super) fn moved(&self) -> String {
+        format!("{}:moved", self.0)
+    }
+
+    /// The index of what a deadline can end.
+    pub(super) fn deadlines(&self) -> String {
+        format!("{}:deadlines", self.0)
+    }
+
+    /// What stands before an id in the key of its ticket.
+    pub(super) fn ticket_prefix(&self) -> String {
+        format!("{}:ticket:", self.0)
+    }
+
+    pub(super) fn ticket(&self, ticket: TicketId) -> String {
+        format!("{}:ticket:{ticket}", self.0)
+    }
+
+    pub(super) fn secret(&self, ticket: TicketId) -> String {
+        format!("{}:secret:{ticket}", self.0)
+    }
+
+    pub(super) fn bell(&self, host: &HostKey) -> String {
+        format!("{}:bell:{host}", self.0)
+    }
+
+    pub(super) fn lease(&self, name: &str) -> String {
+        format!("{}:lease:{name}", self.0)
+    }
+
+    pub(super) fn host(&self, host: &HostKey) -> String {
+        format!("{}:host:{host}", self.0)
+    }
+}
