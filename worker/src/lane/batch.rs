@@ -1,0 +1,195 @@
+//! A batch: what was there, in the order of the queue, taken through the steps in parts.
+//!
+//! A part is a run of jobs under one log-in that may share a transaction; a job whose last start had no outcome is
+//! a part alone. Each part is settled and acknowledged before the next begins, so a crash repeats one part at most.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use rolecall_shared::control::Settlement;
+use rolecall_shared::domain::{ClaimId, Code, Failure, HostKey, Job, Target, TargetKey, TicketId};
+use rolecall_shared::queue::{Delivery, LaneQueue};
+use rolecall_shared::tickets::{Claimed, Settled};
+
+use super::execute::{Execution, Item};
+use super::opening::HostSession;
+use super::{Trouble, settle};
+use crate::{Worker, reaper};
+
+pub(super) struct Batch<'a> {
+    pub(super) worker: &'a Worker,
+    pub(super) host: &'a HostKey,
+    pub(super) targets: &'a BTreeMap<TargetKey, Target>,
+}
+
+/// A delivery whose job could be read.
+struct InHand {
+    tag: u64,
+    redelivered: bool,
+    job: Job,
+}
+
+impl Batch<'_> {
+    pub(super) async fn run(
+        &self,
+        deliveries: Vec<Delivery>,
+        queue: &mut dyn LaneQueue,
+        session: &mut HostSession,
+    ) -> Result<(), Trouble> {
+        let last_tag = deliveries.last().map(|delivery| delivery.tag);
+        let readable = self.put_aside_unreadable(deliveries, queue).await?;
+        let mut waiting = self.without_copies_and_ended(readable).await?;
+        while !waiting.is_empty() {
+            let part = self.next_part(&mut waiting).await?;
+            self.run_part(part, queue, session).await?;
+            if let Some(next) = waiting.front() {
+                // Everything before the next one is settled.
+                queue.done_through(next.tag - 1).await?;
+            }
+        }
+        match last_tag {
+            Some(tag) => Ok(queue.done_through(tag).await?),
+            None => Ok(()),
+        }
+    }
+
+    /// A message of an unknown version or form waits on the dead queue for a release that can read it.
+    async fn put_aside_unreadable(
+        &self,
+        deliveries: Vec<Delivery>,
+        queue: &mut dyn LaneQueue,
+    ) -> Result<Vec<InHand>, Failure> {
+        let mut readable = Vec::with_capacity(deliveries.len());
+        for Delivery { tag, redelivered, ticket, job } in deliveries {
+            match job {
+                Ok(job) => readable.push(InHand { tag, redelivered, job }),
+                Err(undecodable) => {
+                    let reason = undecodable.to_string();
+                    tracing::error!(host = %self.host, ticket = ticket.map(|t| t.to_string()), reason, "message put aside");
+                    queue.bury(tag, &reason).await?;
+                    if let Some(ticket) = ticket {
+                        self.worker.tickets.dead_letter(ticket, &reason).await?;
+                    }
+                }
+            }
+        }
+        Ok(readable)
+    }
+
+    /// Drops second copies, and whatever ended before: a redelivered job may have been settled by a lane that died
+    /// before it could acknowledge, and only history knows.
+    async fn without_copies_and_ended(&self, jobs: Vec<InHand>) -> Result<VecDeque<InHand>, Failure> {
+        let mut seen = BTreeSet::new();
+        let jobs: Vec<InHand> = jobs.into_iter().filter(|item| seen.insert(item.job.ticket)).collect();
+        let redelivered: Vec<TicketId> =
+            jobs.iter().filter(|i| i.redelivered).map(|i| i.job.ticket).collect();
+        let ended = self.end_from_history(&redelivered).await?;
+        let now = self.worker.clock.now();
+        let mut waiting = VecDeque::with_capacity(jobs.len());
+        for item in jobs {
+            if ended.contains(&item.job.ticket) {
+                continue;
+            }
+            // The reaper may be behind; a job is not begun after its deadline.
+            if item.job.deadline_at <= now && reaper::expire(self.worker, item.job.ticket).await? {
+                continue;
+            }
+            waiting.push_back(item);
+        }
+        Ok(waiting)
+    }
+
+    /// Finishes tickets that history already knows; answers which.
+    async fn end_from_history(&self, tickets: &[TicketId]) -> Result<BTreeSet<TicketId>, Failure> {
+        if tickets.is_empty() {
+            return Ok(BTreeSet::new());
+        }
+        let known = self.worker.control.find_history(tickets).await?;
+        for Settlement { job, ending, finished_at, .. } in known.values().cloned() {
+            self.worker.tickets.restore_final(&Settled { job, ending, finished_at }).await?;
+        }
+        Ok(known.into_keys().collect())
+    }
+
+    /// Claims the next jobs that may share a transaction and takes them off `waiting`, together with those that
+    /// turn out to need nothing.
+    async fn next_part(&self, waiting: &mut VecDeque<InHand>) -> Result<Part, Trouble> {
+        let (tags, candidates): (Vec<u64>, Vec<Job>) =
+            self.one_login(waiting).map(|item| (item.tag, item.job.clone())).unzip();
+        let claim = ClaimId::new();
+        let mut part = Part { claim, items: Vec::new() };
+        let claimed = self.worker.tickets.claim(claim, &candidates).await?;
+        for ((tag, job), claimed) in tags.into_iter().zip(&candidates).zip(claimed) {
+            match claimed {
+                Claimed::Started => part.items.push(Item { tag, job: job.clone(), alone: None }),
+                Claimed::Alone { attempts } => {
+                    part.items.push(Item { tag, job: job.clone(), alone: Some(attempts) });
+                }
+                Claimed::Final(_) => {}
+                Claimed::Closing(ticket, closing) => {
+                    reaper::finish_closing(self.worker, &ticket, closing).await?;
+                }
+                Claimed::Unknown => {
+                    // The ticket store lost it. What ended stays ended; the rest is rebuilt from the message and
+                    // claimed with the next part, to which everything behind it waits as well.
+                    if self.end_from_history(&[job.ticket]).await?.is_empty() {
+                        self.worker.tickets.restore_queued(job).await?;
+                        break;
+                    }
+                }
+            }
+            waiting.pop_front();
+        }
+        Ok(part)
+    }
+
+    /// The leading jobs whose targets are logged in to alike; a job whose target is gone goes with any.
+    fn one_login<'b>(&'b self, waiting: &'b VecDeque<InHand>) -> impl Iterator<Item = &'b InHand> {
+        let login = |item: &InHand| self.target_of(&item.job).map(|target| &target.login);
+        let first = waiting.iter().find_map(login);
+        waiting.iter().take_while(move |item| login(item).is_none_or(|own| Some(own) == first))
+    }
+
+    /// The target of a job, if it still stands on the host for which the job was queued.
+    fn target_of(&self, job: &Job) -> Option<&Target> {
+        self.targets.get(&job.target)
+    }
+
+    async fn run_part(
+        &self,
+        part: Part,
+        queue: &mut dyn LaneQueue,
+        session: &mut HostSession,
+    ) -> Result<(), Trouble> {
+        let Part { claim, items } = part;
+        if items.is_empty() {
+            return Ok(());
+        }
+        let tickets: Vec<TicketId> = items.iter().map(|item| item.job.ticket).collect();
+        let execution = Execution { worker: self.worker, targets: self.targets };
+        match execution.run(items, session).await {
+            Ok(ended) => {
+                let spent: Vec<u64> =
+                    ended.iter().filter(|ended| ended.is_spent()).map(|ended| ended.tag).collect();
+                settle::settle(self.worker, claim, ended).await?;
+                for tag in spent {
+                    queue.bury(tag, Code::AttemptsExhausted.as_str()).await?;
+                }
+                Ok(())
+            }
+            Err(stopped) => {
+                // After a COMMIT without an answer the tickets stay `running`: neither cancellable nor expirable
+                // until the mark is read or the job has run again. Everything else is given back unspent.
+                if !stopped.outcome_unknown {
+                    self.worker.tickets.give_back(claim, &tickets).await?;
+                }
+                Err(stopped.trouble)
+            }
+        }
+    }
+}
+
+/// Jobs claimed together.
+struct Part {
+    claim: ClaimId,
+    items: Vec<Item>,
+}

@@ -1,0 +1,329 @@
+//! Step 3: one transaction on the host, and after its COMMIT the grants in other databases (3b).
+//!
+//! All answers to the DDL are read before COMMIT is sent: a COMMIT after an error would answer success and roll
+//! back. At the first error everything is rolled back and the jobs run one by one, each under a savepoint, so that
+//! the one at fault fails alone.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use rolecall_shared::ddl::Statement;
+use rolecall_shared::domain::ticket::{Ending, Outcome};
+use rolecall_shared::domain::{Code, Failure, Job, Profile, RoleName, Target, TargetKey, TicketId};
+use rolecall_shared::retry::delay_after;
+use rolecall_shared::target::{Purpose, RoleProbe, Session, TargetError, Verdict};
+
+use super::opening::HostSession;
+use super::{Trouble, secrets};
+use crate::Worker;
+use crate::jobs::{self, Decision, Facts};
+use secrets::Prepared;
+
+/// How often a statement is tried again in place when the server asks for it.
+const TRIES_IN_PLACE: u32 = 6;
+
+/// A claimed job.
+pub(super) struct Item {
+    pub(super) tag: u64,
+    pub(super) job: Job,
+    /// Its last start had no outcome; how often it was started alone, this time included.
+    pub(super) alone: Option<u32>,
+}
+
+/// A job and how it ended.
+pub(super) struct Ended {
+    pub(super) tag: u64,
+    pub(super) job: Job,
+    pub(super) ending: Ending,
+    pub(super) attempts: u32,
+}
+
+impl Ended {
+    /// It was started too often: its message is kept for people to look at.
+    pub(super) fn is_spent(&self) -> bool {
+        matches!(self.ending, Ending::Failed { code: Code::AttemptsExhausted, .. })
+    }
+}
+
+/// Nothing ended.
+pub(super) struct Stopped {
+    pub(super) trouble: Trouble,
+    /// The COMMIT was sent and its answer did not come.
+    pub(super) outcome_unknown: bool,
+}
+
+impl<T: Into<Trouble>> From<T> for Stopped {
+    fn from(trouble: T) -> Self {
+        Self { trouble: trouble.into(), outcome_unknown: false }
+    }
+}
+
+pub(super) struct Execution<'a> {
+    pub(super) worker: &'a Worker,
+    pub(super) targets: &'a BTreeMap<TargetKey, Target>,
+}
+
+/// A job that can run: everything it needs was found.
+struct Ready<'a> {
+    item: &'a Item,
+    target: &'a Target,
+    profile: Option<&'a Profile>,
+    prepared: Option<&'a Prepared>,
+}
+
+/// What the transaction did, by position.
+type Outcomes = Vec<Result<Outcome, Ending>>;
+
+enum Together {
+    Committed(Outcomes),
+    /// A statement failed; nothing was changed.
+    OneByOne,
+}
+
+impl Execution<'_> {
+    /// Takes a part through steps 2 and 3. `Ok` has an ending for every item.
+    pub(super) async fn run(&self, items: Vec<Item>, host: &mut HostSession) -> Result<Vec<Ended>, Stopped> {
+        let jobs: Vec<&Job> = items.iter().map(|item| &item.job).collect();
+        let prepared = secrets::prepare(self.worker, &jobs).await?;
+        let mut endings: BTreeMap<TicketId, Ending> = BTreeMap::new();
+        let mut ready = Vec::with_capacity(items.len());
+        for item in &items {
+            match self.ready(item, &prepared) {
+                Ok(found) => ready.push(found),
+                Err(ending) => drop(endings.insert(item.job.ticket, ending)),
+            }
+        }
+        if let Some(first) = ready.first() {
+            host.log_in_for(self.worker, first.target).await?;
+            let session = host.session();
+            let outcomes = match self.together(&ready, session).await? {
+                Together::Committed(outcomes) => outcomes,
+                Together::OneByOne => self.one_by_one(&ready, session).await?,
+            };
+            for (ready, outcome) in ready.iter().zip(outcomes) {
+                let ending = match outcome {
+                    Ok(outcome) => self.succeeded(ready, outcome, session).await?,
+                    Err(ending) => ending,
+                };
+                endings.insert(ready.item.job.ticket, ending);
+            }
+        }
+        Ok(items
+            .into_iter()
+            .filter_map(|Item { tag, job, alone }| {
+                let ending = endings.remove(&job.ticket)?;
+                Some(Ended { tag, job, ending, attempts: alone.unwrap_or(0) })
+            })
+            .collect())
+    }
+
+    fn ready<'b>(
+        &'b self,
+        item: &'b Item,
+        prepared: &'b BTreeMap<TicketId, Prepared>,
+    ) -> Result<Ready<'b>, Ending> {
+        let target = self.targets.get(&item.job.target).ok_or_else(|| {
+            failed(
+                Code::TargetChanged,
+                "The target was removed, or moved to another host, after the job was accepted.",
+            )
+        })?;
+        let profile = match item.job.operation.kind() {
+            Some(kind) => Some(self.worker.settings.profiles.find(kind).ok_or_else(|| {
+                failed(
+                    Code::UnknownKind,
+                    "The kind was removed from the configuration after the job was accepted.",
+                )
+            })?),
+            None => None,
+        };
+        Ok(Ready { item, target, profile, prepared: prepared.get(&item.job.ticket) })
+    }
+
+    /// All jobs in one transaction, their DDL in one round trip.
+    async fn together(&self, ready: &[Ready<'_>], session: &Session) -> Result<Together, Stopped> {
+        session.execute(&[Statement::Begin]).await?;
+        let roles: Vec<RoleName> = ready
+            .iter()
+            .map(|r| r.item.job.operation.role().clone())
+            .collect::<BTreeSet<_>>()
+            .into_iter()
+            .collect();
+        let mut known = session.probe(&roles).await?;
+        let facts = self.facts(ready, &known).await?;
+        let mut statements = Vec::new();
+        let mut outcomes = Vec::with_capacity(ready.len());
+        for ready in ready {
+            // What an earlier job of this transaction does to a role, the next one finds.
+            outcomes.push(match self.decide(ready, &known, &facts) {
+                Decision::Apply { statements: more, outcome, leaves } => {
+                    statements.extend(more);
+                    if let Some((role, probe)) = leaves {
+                        known.insert(role, probe);
+                    }
+                    Ok(outcome)
+                }
+                Decision::End(ending) => Err(ending),
+                Decision::Already(outcome) => Ok(outcome),
+            });
+        }
+        if !statements.is_empty()
+            && let Err(error) = session.execute(&statements).await
+        {
+            return match error.verdict {
+                Verdict::Permanent { .. } | Verdict::Exists | Verdict::TryAgain => {
+                    session.execute(&[Statement::Rollback]).await?;
+                    Ok(Together::OneByOne)
+                }
+                Verdict::Host { .. } | Verdict::Login { .. } => Err(error.into()),
+            };
+        }
+        commit(session).await?;
+        Ok(Together::Committed(outcomes))
+    }
+
+    /// The second run: one transaction again, but a savepoint for each job.
+    async fn one_by_one(&self, ready: &[Ready<'_>], session: &Session) -> Result<Outcomes, Stopped> {
+        session.execute(&[Statement::Begin]).await?;
+        let mut outcomes = Vec::with_capacity(ready.len());
+        for ready in ready {
+            outcomes.push(self.alone(ready, session).await?);
+        }
+        commit(session).await?;
+        Ok(outcomes)
+    }
+
+    async fn alone(&self, ready: &Ready<'_>, session: &Session) -> Result<Result<Outcome, Ending>, Stopped> {
+        let role = ready.item.job.operation.role().clone();
+        for tries in 0..TRIES_IN_PLACE {
+            let known = session.probe(std::slice::from_ref(&role)).await?;
+            let facts = self.facts(std::slice::from_ref(ready), &known).await?;
+            let statements = match self.decide(ready, &known, &facts) {
+                Decision::Apply { statements, outcome, .. } => (statements, outcome),
+                Decision::End(ending) => return Ok(Err(ending)),
+                Decision::Already(outcome) => return Ok(Ok(outcome)),
+            };
+            let (mut script, outcome) = statements;
+            script.insert(0, Statement::Savepoint(1));
+            script.push(Statement::ReleaseSavepoint(1));
+            let Err(error) = session.execute(&script).await else { return Ok(Ok(outcome)) };
+            if let Verdict::Host { .. } | Verdict::Login { .. } = error.verdict {
+                return Err(error.into());
+            }
+            session.execute(&[Statement::RollbackToSavepoint(1), Statement::ReleaseSavepoint(1)]).await?;
+            if let Verdict::Permanent { code, detail } = error.verdict {
+                return Ok(Err(failed(code, &detail)));
+            }
+            // Somebody made the role meanwhile, or changes it just now: look again.
+            tokio::time::sleep(delay_after(tries, Duration::from_millis(20), Duration::from_millis(500)))
+                .await;
+        }
+        Ok(Err(failed(Code::StatementRefused, "The role is being changed by somebody else again and again.")))
+    }
+
+    /// What decisions need beyond the target itself.
+    async fn facts(
+        &self,
+        ready: &[Ready<'_>],
+        known: &BTreeMap<RoleName, RoleProbe>,
+    ) -> Result<Facts, Failure> {
+        let mut facts = Facts::default();
+        let mut makers = BTreeSet::new();
+        for ready in ready {
+            let job = &ready.item.job;
+            facts.envs.insert(job.ticket, job.target.env.clone());
+            let Some(mark) = known.get(job.operation.role()).and_then(|probe| probe.mark.as_ref()) else {
+                continue;
+            };
+            if mark.ticket != job.ticket {
+                makers.insert(mark.ticket);
+            } else if ready.prepared.is_some_and(|prepared| prepared.fresh)
+                && self.worker.control.find_taken(job.ticket).await?.is_some()
+            {
+                facts.taken.insert(job.ticket);
+            }
+        }
+        let unknown: Vec<TicketId> =
+            makers.into_iter().filter(|ticket| !facts.envs.contains_key(ticket)).collect();
+        if !unknown.is_empty() {
+            let history = self.worker.control.find_history(&unknown).await?;
+            facts.envs.extend(history.into_iter().map(|(ticket, ended)| (ticket, ended.job.target.env)));
+        }
+        Ok(facts)
+    }
+
+    fn decide(&self, ready: &Ready<'_>, known: &BTreeMap<RoleName, RoleProbe>, facts: &Facts) -> Decision {
+        let job = &ready.item.job;
+        if self.worker.settings.target.protected_roles.contains(job.operation.role()) {
+            return Decision::End(failed(
+                Code::RoleProtected,
+                "The role is on the operator's list of protected roles.",
+            ));
+        }
+        let found = known.get(job.operation.role());
+        let decision = jobs::decide(job, found, ready.profile, ready.prepared, facts);
+        let spent = ready.item.alone.is_some_and(|attempts| attempts > self.worker.settings.worker.attempts);
+        if spent && matches!(decision, Decision::Apply { .. }) {
+            // The mark was read: nothing it would do is done yet, and starting it has gone wrong too often.
+            return Decision::End(failed(
+                Code::AttemptsExhausted,
+                "The job was started alone several times and never came to an end; it was put aside.",
+            ));
+        }
+        decision
+    }
+
+    /// Step 3b, and the words of success.
+    async fn succeeded(
+        &self,
+        ready: &Ready<'_>,
+        outcome: Outcome,
+        lock: &Session,
+    ) -> Result<Ending, Stopped> {
+        let missing = match ready.profile {
+            Some(profile) if outcome == Outcome::Created && profile.is_read_only() => {
+                self.grant_reading(ready, profile, lock).await?
+            }
+            Some(_) | None => Vec::new(),
+        };
+        let lifetime = self.worker.settings.tickets.secret_ttl;
+        let secret_expires_at = outcome.has_secret().then(|| self.worker.clock.now() + lifetime);
+        Ok(Ending::Succeeded { outcome, missing, secret_expires_at })
+    }
+
+    async fn grant_reading(
+        &self,
+        ready: &Ready<'_>,
+        profile: &Profile,
+        lock: &Session,
+    ) -> Result<Vec<String>, TargetError> {
+        let role = ready.item.job.operation.role();
+        let granted = async {
+            let session =
+                self.worker.connector.open(ready.target, &ready.target.key.database, Purpose::Grants).await?;
+            let missing = session.grant_reading(role, &profile.read_only_schemas, lock).await;
+            session.close().await;
+            missing
+        };
+        match granted.await {
+            Ok(missing) => Ok(missing),
+            // The role is made and works; that it may read nothing is said, not hidden behind a failure.
+            Err(TargetError { verdict: Verdict::Permanent { detail, .. }, .. }) => {
+                Ok(vec![format!("every grant of reading: {detail}")])
+            }
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// COMMIT, sent when every statement before it has answered.
+async fn commit(session: &Session) -> Result<(), Stopped> {
+    session
+        .commit()
+        .await
+        .map_err(|error| Stopped { outcome_unknown: error.commit_unknown, trouble: Trouble::Host(error) })
+}
+
+pub(crate) fn failed(code: Code, detail: &str) -> Ending {
+    Ending::Failed { code, detail: detail.to_owned() }
+}

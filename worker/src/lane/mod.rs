@@ -1,0 +1,252 @@
+//! A host's turn: from a bell to the moment the host is let go.
+//!
+//! * `opening`: may the lane open, the session, the host lock.
+//! * `batch`: what is there, in order, through the steps claim, secrets, transaction, settling.
+//! * `execute`: the transaction on the host. `secrets`: passwords, sealed before the DDL. `settle`: the endings.
+//!
+//! The order at the end matters: consumer, host lock, place in the set of open lanes, one more look at the depth,
+//! and only then the bell. Any other order loses wake-ups or lets a successor overtake us.
+
+mod batch;
+mod execute;
+mod opening;
+mod secrets;
+mod settle;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use rolecall_shared::domain::{Code, Failure, HostKey, Target, TargetKey};
+use rolecall_shared::queue::{BellDelay, LaneOpening, LaneQueue};
+use rolecall_shared::target::{TargetError, Verdict};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+pub(crate) use self::execute::failed;
+pub(crate) use self::secrets::Prepared;
+
+use self::batch::Batch;
+use self::opening::{HostSession, Opening};
+use crate::Worker;
+use crate::bells::OpenLanes;
+
+/// How often a host is asked again whose lock or queue another lane holds.
+const ASK_AGAIN: BellDelay = BellDelay::Ms200;
+
+/// How a turn ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ended {
+    /// Nothing is left to do.
+    Idle,
+    /// Other hosts want a turn.
+    TurnOver,
+    /// Nobody registered this host.
+    Unregistered,
+    /// An operator stopped it.
+    Paused,
+    /// It is in trouble and its time has not come.
+    BackingOff,
+    /// Another lane, or a stranger, has it.
+    Held,
+    /// It is in trouble since this turn.
+    HostTrouble,
+    /// One of our own servers is away.
+    OurServers,
+    /// The worker stops.
+    Stopping,
+}
+
+impl Ended {
+    /// The name in metrics and logs.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Idle => "idle",
+            Self::TurnOver => "turn_over",
+            Self::Unregistered => "unregistered",
+            Self::Paused => "paused",
+            Self::BackingOff => "backing_off",
+            Self::Held => "held",
+            Self::HostTrouble => "host_trouble",
+            Self::OurServers => "our_servers",
+            Self::Stopping => "stopping",
+        }
+    }
+}
+
+/// Why a lane lets go before its queue is empty.
+#[derive(Debug)]
+pub(crate) enum Trouble {
+    /// The host's. Everything in hand goes back; nothing counts against the jobs.
+    Host(TargetError),
+    /// One of our own servers'. Nothing counts against job or host.
+    Ours(Failure),
+}
+
+impl From<Failure> for Trouble {
+    fn from(failure: Failure) -> Self {
+        Self::Ours(failure)
+    }
+}
+
+impl From<TargetError> for Trouble {
+    fn from(error: TargetError) -> Self {
+        Self::Host(error)
+    }
+}
+
+/// One turn of one host. Never fails: trouble is judged, written down for callers to see, and rung for later.
+pub(crate) async fn turn(
+    worker: &Worker,
+    host: &HostKey,
+    open: &OpenLanes,
+    stop: &CancellationToken,
+) -> Ended {
+    let lane = Lane { worker, host, stop };
+    let ended = match lane.work().await {
+        Ok(ended) => ended,
+        Err(Trouble::Host(error)) => match lane.back_off(&error).await {
+            Ok(()) => Ended::HostTrouble,
+            Err(failure) => lane.ours(&failure),
+        },
+        Err(Trouble::Ours(failure)) => lane.ours(&failure),
+    };
+    open.remove(host);
+    match lane.look_again(ended).await {
+        Ok(()) => ended,
+        Err(failure) => lane.ours(&failure),
+    }
+}
+
+struct Lane<'a> {
+    worker: &'a Worker,
+    host: &'a HostKey,
+    stop: &'a CancellationToken,
+}
+
+impl Lane<'_> {
+    async fn work(&self) -> Result<Ended, Trouble> {
+        let mut session = match opening::open(self.worker, self.host).await? {
+            Opening::Open(session) => session,
+            Opening::Not(ended) => return Ok(ended),
+        };
+        // From here a submit rings again: whatever is in the queue before this line, we shall see.
+        self.worker.tickets.clear_bell(self.host).await?;
+        let prefetch = u16::try_from(self.worker.settings.worker.batch).unwrap_or(u16::MAX);
+        let worked = match self.worker.queue.open_lane(self.host, prefetch).await? {
+            LaneOpening::Open(mut queue) => {
+                let worked = self.batches(queue.as_mut(), &mut session).await;
+                let released = queue.release().await;
+                worked.and_then(|ended| released.map(|()| ended).map_err(Trouble::from))
+            }
+            LaneOpening::Held => Ok(Ended::Held),
+            LaneOpening::Missing => Ok(Ended::Idle),
+        };
+        // The queue is given back before the lock: whoever gets the lock finds every job in its place.
+        session.let_go(self.worker, worked.is_ok()).await;
+        worked
+    }
+
+    /// Batch after batch until there is no more, or the turn is over.
+    async fn batches(&self, queue: &mut dyn LaneQueue, session: &mut HostSession) -> Result<Ended, Trouble> {
+        let limits = &self.worker.settings.worker;
+        let began = Instant::now();
+        let mut jobs = 0;
+        loop {
+            if self.stop.is_cancelled() {
+                return Ok(Ended::Stopping);
+            }
+            if jobs >= limits.turn_jobs || began.elapsed() >= limits.turn {
+                return Ok(Ended::TurnOver);
+            }
+            let first = tokio::select! {
+                first = queue.next(limits.linger) => first?,
+                () = self.stop.cancelled() => return Ok(Ended::Stopping),
+            };
+            let Some(first) = first else { return Ok(Ended::Idle) };
+            let mut deliveries = vec![first];
+            while deliveries.len() < limits.batch {
+                match queue.next_ready()? {
+                    Some(delivery) => deliveries.push(delivery),
+                    None => break,
+                }
+            }
+            jobs += deliveries.len();
+            self.worker.metrics.batch_run(deliveries.len());
+            let Some(targets) = self.targets_now().await? else { return Ok(Ended::Paused) };
+            Batch { worker: self.worker, host: self.host, targets: &targets }
+                .run(deliveries, queue, session)
+                .await?;
+        }
+    }
+
+    /// The host's targets as they are registered now; `None` when it is paused. Asked before every batch: it also
+    /// proves that the control database answers, without which nothing can be settled.
+    async fn targets_now(&self) -> Result<Option<BTreeMap<TargetKey, Target>>, Failure> {
+        let (host, targets) = tokio::try_join!(
+            self.worker.control.find_host(self.host),
+            self.worker.control.targets_of_host(self.host)
+        )?;
+        if host.is_some_and(|host| host.paused.is_some()) {
+            return Ok(None);
+        }
+        Ok(Some(targets.into_iter().map(|target| (target.key.clone(), target)).collect()))
+    }
+
+    /// Writes down why the host waits, and sees to it that somebody comes back.
+    async fn back_off(&self, error: &TargetError) -> Result<(), Failure> {
+        let (code, cause) = describe(error);
+        let settings = &self.worker.settings.target;
+        let delays = (settings.backoff_first, settings.backoff_cap);
+        let delay = self.worker.tickets.block_host(self.host, code, &cause, delays).await?;
+        self.worker.metrics.host_failed(code);
+        tracing::warn!(host = %self.host, code = code.as_str(), cause, ?delay, "host is in trouble");
+        self.ring_later(delay).await
+    }
+
+    /// Rings once the delay is over. At most one such bell per host is under way.
+    async fn ring_later(&self, delay: Duration) -> Result<(), Failure> {
+        ring_later(self.worker, self.host, BellDelay::within(delay)).await
+    }
+
+    /// What the turn's end leaves behind: never a host with jobs and no bell.
+    async fn look_again(&self, ended: Ended) -> Result<(), Failure> {
+        match ended {
+            Ended::Idle | Ended::TurnOver | Ended::Stopping => {
+                if self.worker.queue.depth(self.host).await?.messages > 0 {
+                    self.worker.queue.ring(self.host, BellDelay::Now).await?;
+                }
+                Ok(())
+            }
+            Ended::Held => ring_later(self.worker, self.host, ASK_AGAIN).await,
+            Ended::BackingOff => match self.worker.tickets.blocked_for(self.host).await? {
+                Some(wait) => self.ring_later(wait).await,
+                None => self.worker.queue.ring(self.host, BellDelay::Now).await,
+            },
+            // Resuming rings; a host in trouble has been rung for; our own servers ring by the unanswered bell;
+            // nobody can work for a host that is not registered.
+            Ended::Paused | Ended::HostTrouble | Ended::OurServers | Ended::Unregistered => Ok(()),
+        }
+    }
+
+    fn ours(&self, failure: &Failure) -> Ended {
+        tracing::warn!(host = %self.host, %failure, cause = failure.cause_chain(), "the lane lets go");
+        Ended::OurServers
+    }
+}
+
+async fn ring_later(worker: &Worker, host: &HostKey, delay: BellDelay) -> Result<(), Failure> {
+    if worker.tickets.lease(&format!("bell:{host}"), delay.duration()).await? {
+        worker.queue.ring(host, delay).await?;
+    }
+    Ok(())
+}
+
+/// What the world is told about a host in trouble.
+fn describe(error: &TargetError) -> (Code, String) {
+    match &error.verdict {
+        Verdict::Login { cause } => (Code::TargetLoginRefused, cause.clone()),
+        Verdict::Host { cause } => (Code::TargetUnreachable, cause.clone()),
+        Verdict::Permanent { code, detail } => (*code, detail.clone()),
+        Verdict::Exists | Verdict::TryAgain => (Code::TargetError, "the server asks to try again".to_owned()),
+    }
+}

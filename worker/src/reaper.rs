@@ -1,0 +1,64 @@
+//! Deadlines and cancels, settled from the ticket store's list and not from the queue, so that they fire for hosts
+//! that are paused or dead too.
+
+use std::sync::Arc;
+
+use rolecall_shared::control::Settlement;
+use rolecall_shared::domain::ticket::{Ending, Ticket};
+use rolecall_shared::domain::{Failure, TicketId};
+use rolecall_shared::tickets::{Close, ClosingAs, Settled};
+
+use crate::Worker;
+
+const AT_ONCE: usize = 256;
+
+/// Looks for passed deadlines every `worker.reap`. Every worker does; closing twice is closing once.
+pub(crate) async fn run(worker: Arc<Worker>) {
+    loop {
+        tokio::time::sleep(worker.settings.worker.reap).await;
+        if let Err(failure) = reap(&worker).await {
+            tracing::debug!(%failure, "deadlines not looked at");
+        }
+    }
+}
+
+async fn reap(worker: &Worker) -> Result<(), Failure> {
+    for ticket in worker.tickets.due(AT_ONCE).await? {
+        expire(worker, ticket).await?;
+    }
+    Ok(())
+}
+
+/// Ends a ticket whose deadline passed before it ran. Answers false when a lane has it, or had it.
+pub(crate) async fn expire(worker: &Worker, ticket: TicketId) -> Result<bool, Failure> {
+    match worker.tickets.close(ticket, ClosingAs::Expired).await? {
+        Close::Closing(ticket, closing) => {
+            finish_closing(worker, &ticket, closing).await?;
+            Ok(true)
+        }
+        Close::Not(_) | Close::Unknown => Ok(false),
+    }
+}
+
+/// `closing` is on its way to an end: first the audit row, then the state. Whoever meets it finishes it.
+pub(crate) async fn finish_closing(
+    worker: &Worker,
+    ticket: &Ticket,
+    closing: ClosingAs,
+) -> Result<(), Failure> {
+    let ending = match closing {
+        ClosingAs::Cancelled => Ending::Cancelled,
+        ClosingAs::Expired => Ending::Expired,
+    };
+    let finished_at = worker.clock.now();
+    let job = ticket.job.clone();
+    let settlement =
+        Settlement { job: job.clone(), ending: ending.clone(), finished_at, attempts: ticket.attempts };
+    worker.control.settle(&[settlement]).await?;
+    worker.metrics.job_settled(
+        &job.operation,
+        &ending,
+        finished_at.duration_since(job.submitted_at).unsigned_abs(),
+    );
+    worker.tickets.closed(&Settled { job, ending, finished_at }).await
+}
