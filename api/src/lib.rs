@@ -1,1 +1,30 @@
-//! The HTTP intake.
+//! Rolecall's HTTP intake.
+//!
+//! Owns everything between a socket and the shared ports: who is calling, what is asked, how the answer is
+//! phrased. It runs no DDL, opens a session on a target for reading only, and never answers 202 before the broker
+//! has confirmed.
+//!
+//! * `app`: the use cases, without HTTP; each takes the caller first.
+//! * `auth`: who is calling.
+//! * `dialect`: HTTP in and out, one folder per dialect; each file parses, calls one use case and phrases the
+//!   answer.
+//! * `router`: every mount on one page; `layers`: what every request passes through.
+//! * `waiters`: one subscription that wakes whoever waits for a ticket.
+//! * `health`, `openapi`: what operators and programs read.
+//! * `serve`: the listener, from start to graceful stop.
+//!
+//! Pure parts are tested beside the code, the whole by the end-to-end suites of the crate `rolecall-tests`.
+
+mod app;
+mod auth;
+mod dialect;
+pub mod health;
+mod layers;
+mod openapi;
+mod router;
+mod serve;
+mod waiters;
+
+pub use app::{App, Parts};
+pub use openapi::document as openapi_document;
+pub use serve::run;

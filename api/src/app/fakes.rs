@@ -1,0 +1,356 @@
+//! Fakes in memory, as small as the tests of this crate allow. The real stores have their own suites.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::PathBuf;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use rolecall_shared::config::{self, Settings};
+use rolecall_shared::domain::ticket::{State, Ticket};
+use rolecall_shared::domain::{
+    ClaimId, Code, DatabaseName, Env, Failure, HostKey, Job, KindName, Login, NameRules, Operation, Profiles,
+    RoleName, SslMode, Target, TargetKey, TicketId,
+};
+use rolecall_shared::queue::{BellDelay, Depth, Queue};
+use rolecall_shared::tickets::{
+    Accepted, Claimed, Close, ClosingAs, Enqueued, HostState, Moved, Settled, Tickets,
+};
+
+use super::submission::Submission;
+use crate::auth::Caller;
+
+pub(crate) fn settings() -> Settings {
+    let seconds = Duration::from_secs;
+    let rolecall = || "rolecall".to_owned();
+    Settings {
+        api: config::Api {
+            listen: ([127, 0, 0, 1], 0).into(),
+            max_body_bytes: 1 << 20,
+            max_batch_items: 1000,
+            max_wait: seconds(50),
+            backlog_per_host: 10_000,
+            confirm_timeout: seconds(10),
+            grace: seconds(10),
+            target_reads: 16,
+            max_waiting_streams: 256,
+        },
+        account: Some(config::BootstrapAccount { user: "ops".into(), password: "secret".into() }),
+        worker: config::Worker {
+            lanes: 1,
+            batch: 1,
+            turn_jobs: 1,
+            turn: seconds(1),
+            linger: seconds(1),
+            grace: seconds(1),
+            sweep: seconds(1),
+            reap: seconds(1),
+            listen: None,
+            attempts: 3,
+        },
+        rabbitmq: config::RabbitMq {
+            url: "amqp://localhost:1".into(),
+            prefix: rolecall(),
+            timeout: seconds(1),
+            publish_window: 1,
+        },
+        redis: config::Redis { url: "redis://localhost:1".into(), prefix: rolecall(), timeout: seconds(1) },
+        control: config::Control {
+            url: "postgresql://localhost:1/x".into(),
+            owner_url: None,
+            pool: 1,
+            timeout: seconds(1),
+        },
+        seal: config::Seal { key_file: PathBuf::from("/etc/rolecall/seal.keys") },
+        default_login: None,
+        target: config::Target {
+            connect_timeout: seconds(1),
+            lock_timeout: seconds(1),
+            statement_timeout: seconds(1),
+            idle_close: seconds(1),
+            scram_iterations: 4096,
+            protected_roles: Vec::new(),
+            backoff_first: seconds(1),
+            backoff_cap: seconds(1),
+        },
+        tickets: config::Tickets {
+            deadline: seconds(900),
+            max_deadline: seconds(86_400),
+            finished_ttl: seconds(86_400),
+            secret_ttl: seconds(3600),
+        },
+        log: config::Log { json: false, filter: "info".into() },
+        names: NameRules::default(),
+        profiles: Profiles::default(),
+    }
+}
+
+pub(crate) fn caller() -> Caller {
+    Caller { account: "ops".into(), owner: "ops".into(), is_admin: true, address: None }
+}
+
+pub(crate) fn target(hostname: &str) -> Target {
+    let key =
+        TargetKey { env: Env::parse("dev").unwrap(), database: DatabaseName::parse("myapp_dev").unwrap() };
+    Target {
+        key,
+        host: HostKey::new(hostname, 5432).unwrap(),
+        login: Login::Default,
+        sslmode: SslMode::Prefer,
+        ca_file: None,
+        lock_database: DatabaseName::parse("postgres").unwrap(),
+        active: true,
+        notes: String::new(),
+        revision: 1,
+        created_at: Timestamp::UNIX_EPOCH,
+        updated_at: Timestamp::UNIX_EPOCH,
+    }
+}
+
+pub(crate) fn submission(role: &str) -> Submission {
+    let operation = Operation::CreateRole {
+        kind: KindName::parse("app").unwrap(),
+        role: RoleName::parse(role, &NameRules::default()).unwrap(),
+    };
+    Submission { operation, target: target("db1").key, deadline: None, metadata: BTreeMap::new(), key: None }
+}
+
+/// A job of a role on a host; its ticket is derived from the role.
+pub(crate) fn job(role: &str, hostname: &str) -> Job {
+    let settings = settings();
+    let ticket = TicketId::derived("tests", role);
+    submission(role).into_job(&caller(), ticket, &target(hostname), &settings.tickets, Timestamp::UNIX_EPOCH)
+}
+
+pub(crate) fn ticket(role: &str) -> Ticket {
+    Ticket {
+        job: job(role, "db1"),
+        state: State::Queued,
+        revision: 1,
+        attempts: 0,
+        ending: None,
+        finished_at: None,
+        dead_lettered: None,
+    }
+}
+
+/// A queue that counts.
+#[derive(Debug, Default)]
+pub(crate) struct FakeQueue {
+    depth: AtomicU64,
+    asked: AtomicU64,
+    is_down: AtomicBool,
+    /// Goes away after so many confirms.
+    pub(crate) breaks_after: Mutex<Option<usize>>,
+    pub(crate) published: Mutex<Vec<TicketId>>,
+    pub(crate) tried: AtomicU64,
+    pub(crate) rung: Mutex<Vec<HostKey>>,
+}
+
+impl FakeQueue {
+    pub(crate) fn set_depth(&self, messages: u64) {
+        self.depth.store(messages, Ordering::SeqCst);
+    }
+
+    pub(crate) fn asked(&self) -> u64 {
+        self.asked.load(Ordering::SeqCst)
+    }
+
+    pub(crate) fn break_down(&self) {
+        self.is_down.store(true, Ordering::SeqCst);
+    }
+
+    fn check(&self) -> Result<(), Failure> {
+        if self.is_down.load(Ordering::SeqCst) {
+            Err(Failure::new(Code::BrokerUnavailable, "down"))
+        } else {
+            Ok(())
+        }
+    }
+}
+
+#[async_trait]
+impl Queue for FakeQueue {
+    async fn ping(&self) -> Result<(), Failure> {
+        self.check()
+    }
+
+    async fn publish(&self, job: &Job) -> Result<(), Failure> {
+        self.tried.fetch_add(1, Ordering::SeqCst);
+        self.check()?;
+        let mut published = self.published.lock().unwrap();
+        published.push(job.ticket);
+        if *self.breaks_after.lock().unwrap() == Some(published.len()) {
+            self.break_down();
+        }
+        Ok(())
+    }
+
+    async fn ring(&self, host: &HostKey, _delay: BellDelay) -> Result<(), Failure> {
+        self.check()?;
+        self.rung.lock().unwrap().push(host.clone());
+        Ok(())
+    }
+
+    async fn depth(&self, _host: &HostKey) -> Result<Depth, Failure> {
+        self.asked.fetch_add(1, Ordering::SeqCst);
+        self.check()?;
+        Ok(Depth { messages: self.depth.load(Ordering::SeqCst), consumers: 0 })
+    }
+}
+
+/// Tickets as far as the intake writes them.
+#[derive(Debug, Default)]
+pub(crate) struct FakeTickets {
+    pub(crate) tickets: Mutex<HashMap<TicketId, Ticket>>,
+    /// A lane is this much faster than the intake: what it finds when it enqueues or withdraws.
+    pub(crate) lane_made_it: Mutex<Option<State>>,
+    /// Fails after the tickets are accepted.
+    pub(crate) breaks_after_accepting: AtomicBool,
+}
+
+impl FakeTickets {
+    fn check(&self) -> Result<(), Failure> {
+        if self.breaks_after_accepting.load(Ordering::SeqCst) {
+            Err(Failure::new(Code::TicketStoreUnavailable, "down"))
+        } else {
+            Ok(())
+        }
+    }
+
+    fn advance(&self, id: TicketId, to: State) -> Option<State> {
+        let mut tickets = self.tickets.lock().unwrap();
+        let ticket = tickets.get_mut(&id)?;
+        if let Some(made) = *self.lane_made_it.lock().unwrap() {
+            ticket.state = made;
+        }
+        if ticket.state.can_become(to) {
+            ticket.state = to;
+            ticket.revision += 1;
+        }
+        Some(ticket.state)
+    }
+}
+
+#[async_trait]
+impl Tickets for FakeTickets {
+    async fn ping(&self) -> Result<(), Failure> {
+        Ok(())
+    }
+
+    async fn accept(&self, job: &Job) -> Result<Accepted, Failure> {
+        let mut tickets = self.tickets.lock().unwrap();
+        match tickets.get(&job.ticket) {
+            Some(known) if known.job.fingerprint != job.fingerprint => Ok(Accepted::Reused),
+            Some(known) if known.state != State::Withdrawn => Ok(Accepted::Known(known.clone())),
+            Some(_) | None => {
+                let ticket = Ticket { job: job.clone(), state: State::Accepting, ..ticket("any") };
+                tickets.insert(job.ticket, ticket);
+                Ok(Accepted::New)
+            }
+        }
+    }
+
+    async fn enqueue(&self, ticket: TicketId, _host: &HostKey) -> Result<Enqueued, Failure> {
+        self.check()?;
+        Ok(Enqueued { state: self.advance(ticket, State::Queued).unwrap(), ring: true })
+    }
+
+    async fn withdraw(&self, ticket: TicketId) -> Result<Option<State>, Failure> {
+        self.check()?;
+        Ok(self.advance(ticket, State::Withdrawn))
+    }
+
+    async fn find(&self, ticket: TicketId) -> Result<Option<Ticket>, Failure> {
+        Ok(self.tickets.lock().unwrap().get(&ticket).cloned())
+    }
+
+    async fn claim(&self, _claim: ClaimId, _jobs: &[Job]) -> Result<Vec<Claimed>, Failure> {
+        unimplemented!("lanes claim")
+    }
+
+    async fn give_back(&self, _claim: ClaimId, _tickets: &[TicketId]) -> Result<(), Failure> {
+        unimplemented!("lanes give back")
+    }
+
+    async fn settle(&self, _claim: ClaimId, _settled: &[Settled]) -> Result<Vec<bool>, Failure> {
+        unimplemented!("lanes settle")
+    }
+
+    async fn restore_queued(&self, _job: &Job) -> Result<(), Failure> {
+        unimplemented!("lanes restore")
+    }
+
+    async fn restore_final(&self, _settled: &Settled) -> Result<(), Failure> {
+        unimplemented!("lanes restore")
+    }
+
+    async fn close(&self, _ticket: TicketId, _closing: ClosingAs) -> Result<Close, Failure> {
+        unimplemented!("needs the control database")
+    }
+
+    async fn closed(&self, _settled: &Settled) -> Result<(), Failure> {
+        unimplemented!("needs the control database")
+    }
+
+    async fn due(&self, _limit: usize) -> Result<Vec<TicketId>, Failure> {
+        unimplemented!("the reaper asks")
+    }
+
+    async fn dead_letter(&self, _ticket: TicketId, _reason: &str) -> Result<(), Failure> {
+        unimplemented!("lanes put aside")
+    }
+
+    async fn keep_secrets(&self, _secrets: &[(TicketId, Vec<u8>)]) -> Result<Vec<Vec<u8>>, Failure> {
+        unimplemented!("lanes make secrets")
+    }
+
+    async fn find_secrets(&self, tickets: &[TicketId]) -> Result<Vec<Option<Vec<u8>>>, Failure> {
+        Ok(vec![None; tickets.len()])
+    }
+
+    async fn drop_secret(&self, _ticket: TicketId) -> Result<(), Failure> {
+        Ok(())
+    }
+
+    fn moved(&self) -> tokio::sync::broadcast::Receiver<Moved> {
+        tokio::sync::broadcast::channel(1).1
+    }
+
+    async fn clear_bell(&self, _host: &HostKey) -> Result<(), Failure> {
+        unimplemented!("lanes clear bells")
+    }
+
+    async fn want_bell(&self, _host: &HostKey) -> Result<bool, Failure> {
+        unimplemented!("the sweeper asks")
+    }
+
+    async fn host_state(&self, _host: &HostKey) -> Result<HostState, Failure> {
+        Ok(HostState { failures: 0, code: None, cause: None, blocked_until: None, since: None })
+    }
+
+    async fn host_states(&self, hosts: &[HostKey]) -> Result<Vec<HostState>, Failure> {
+        let well = HostState { failures: 0, code: None, cause: None, blocked_until: None, since: None };
+        Ok(vec![well; hosts.len()])
+    }
+
+    async fn block_host(
+        &self,
+        _host: &HostKey,
+        _code: Code,
+        _cause: &str,
+        _delays: (Duration, Duration),
+    ) -> Result<Duration, Failure> {
+        unimplemented!("lanes block hosts")
+    }
+
+    async fn clear_host(&self, _host: &HostKey) -> Result<(), Failure> {
+        Ok(())
+    }
+
+    async fn blocked_for(&self, _host: &HostKey) -> Result<Option<Duration>, Failure> {
+        Ok(None)
+    }
+}

@@ -1,0 +1,181 @@
+//! As whom Rolecall is to log in to a target, and what a caller may make it use.
+//!
+//! Whoever may register a host can read what is sent there: a server may ask for the password in the clear. So
+//! a registration can neither point the default log-in at a host that is not on its list, nor name a variable or a
+//! file that holds Rolecall's own secrets, nor send a password that is kept for one place to another.
+
+use std::path::{Component, Path};
+
+use jiff::Timestamp;
+use rolecall_shared::config::Settings;
+use rolecall_shared::domain::{Code, Failure, HostKey, Login, LoginPassword, Target, TargetKey};
+use rolecall_shared::seal::KeyRing;
+use secrecy::{ExposeSecret, SecretString};
+
+/// The log-in as a caller states it.
+#[derive(Debug)]
+pub(crate) enum AskedLogin {
+    /// The default log-in of the configuration.
+    Default,
+    /// The target's own.
+    Own { user: String, password: AskedPassword },
+}
+
+/// Where its password is to come from.
+#[derive(Debug)]
+pub(crate) enum AskedPassword {
+    /// Here it is.
+    Given(SecretString),
+    /// `env:NAME` or `file:/path`, parsed.
+    Reference(LoginPassword),
+    /// As it is kept now, for the same user at the same place.
+    Kept,
+}
+
+/// The longest user and password that are taken, in bytes.
+pub(crate) const MAX_BYTES: usize = 1024;
+
+/// Reads `env:NAME` or `file:/path`. Rolecall's own variables, and what is no plain file, are refused.
+pub(crate) fn parse_reference(text: &str) -> Result<LoginPassword, &'static str> {
+    if let Some(name) = text.strip_prefix("env:") {
+        let plain = |b: u8| b.is_ascii_alphanumeric() || b == b'_';
+        if name.is_empty() || name.len() > 128 || !name.bytes().all(plain) {
+            return Err("env: must be followed by the name of a variable");
+        }
+        let upper = name.to_ascii_uppercase();
+        if ["ROLECALL_", "PG_ADMIN_", "PG_API_"].iter().any(|own| upper.starts_with(own)) {
+            return Err("must not name a variable of Rolecall itself");
+        }
+        return Ok(LoginPassword::Env(name.to_owned()));
+    }
+    let path = text.strip_prefix("file:").ok_or("must start with env: or file:")?;
+    let plain =
+        Path::new(path).components().all(|part| matches!(part, Component::RootDir | Component::Normal(_)));
+    if !path.starts_with('/') || !plain || path.len() > MAX_BYTES || path.chars().any(char::is_control) {
+        return Err("file: must be followed by an absolute path without . and ..");
+    }
+    if ["/proc", "/sys", "/dev"].iter().any(|not_files| Path::new(path).starts_with(not_files)) {
+        return Err("must name a file for passwords");
+    }
+    Ok(LoginPassword::File(path.to_owned()))
+}
+
+/// Settles the log-in for a target's new place.
+///
+/// [`Code::DefaultLoginNotAllowed`] when the default log-in is not for that host; [`Code::InvalidRequest`] when
+/// a password is needed or a file is not to be used.
+pub(crate) fn settle(
+    settings: &Settings,
+    keys: &KeyRing,
+    asked: AskedLogin,
+    place: (&TargetKey, &HostKey),
+    before: Option<&Target>,
+    now: Timestamp,
+) -> Result<Login, Failure> {
+    let (user, password) = match asked {
+        AskedLogin::Default => return default_login(settings, place.1),
+        AskedLogin::Own { user, password } => (user, password),
+    };
+    let password = match password {
+        AskedPassword::Given(password) => LoginPassword::Sealed(seal(keys, place.0, &user, &password, now)?),
+        AskedPassword::Reference(reference) => {
+            refuse_own_files(settings, &reference)?;
+            reference
+        }
+        AskedPassword::Kept => kept(before, &user, place.1)?,
+    };
+    Ok(Login::Own { user, password })
+}
+
+fn default_login(settings: &Settings, host: &HostKey) -> Result<Login, Failure> {
+    let allowed = settings.default_login.as_ref().is_some_and(|login| login.hosts.contains(host));
+    if allowed {
+        return Ok(Login::Default);
+    }
+    Err(Failure::new(
+        Code::DefaultLoginNotAllowed,
+        format!(
+            "The default log-in is not for {host}; state a login, or have the host added to default_login.hosts."
+        ),
+    ))
+}
+
+fn refuse_own_files(settings: &Settings, reference: &LoginPassword) -> Result<(), Failure> {
+    match reference {
+        LoginPassword::File(path) if Path::new(path) == settings.seal.key_file => {
+            Err(Failure::field("login.password_ref", "must name a file for passwords"))
+        }
+        LoginPassword::File(_) | LoginPassword::Env(_) | LoginPassword::Sealed(_) => Ok(()),
+    }
+}
+
+fn kept(before: Option<&Target>, user: &str, host: &HostKey) -> Result<LoginPassword, Failure> {
+    match before.map(|target| (&target.host, &target.login)) {
+        Some((place, Login::Own { user: known, password })) if place == host && known == user => {
+            Ok(password.clone())
+        }
+        Some(_) | None => Err(Failure::field(
+            "login.password",
+            "is required for a new target, and when its user, hostname or port changes",
+        )),
+    }
+}
+
+/// To be replaced by `target::seal_login_password`, which writes the same associated data.
+fn seal(
+    keys: &KeyRing,
+    target: &TargetKey,
+    user: &str,
+    password: &SecretString,
+    now: Timestamp,
+) -> Result<Vec<u8>, Failure> {
+    let associated = format!("target-login:{target}:{user}");
+    keys.seal(password.expose_secret().as_bytes(), associated.as_bytes(), now).map_err(Failure::internal)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::app::fakes;
+
+    #[test]
+    fn references_are_names_and_paths() {
+        assert_eq!(parse_reference("env:DB1_PASSWORD"), Ok(LoginPassword::Env("DB1_PASSWORD".into())));
+        assert_eq!(
+            parse_reference("file:/run/secrets/db1"),
+            Ok(LoginPassword::File("/run/secrets/db1".into()))
+        );
+        for text in [
+            "",
+            "hunter2",
+            "env:",
+            "env:A B",
+            "env:A=B",
+            "env:ROLECALL__DEFAULT_LOGIN__PASSWORD",
+            "env:rolecall__redis__url",
+            "env:PG_ADMIN_PASS",
+            "env:PG_API_PASS",
+            "file:",
+            "file:secret",
+            "file:/proc/self/environ",
+            "file:/run/../proc/self/environ",
+            "file://proc/self/environ",
+            "file:/dev/stdin",
+            "file:/a\0b",
+            "FILE:/x",
+        ] {
+            assert!(parse_reference(text).is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_kept_password_stays_at_its_place() {
+        let mut target = fakes::target("db1");
+        target.login = Login::Own { user: "dba".into(), password: LoginPassword::Sealed(vec![1]) };
+        let elsewhere = HostKey::new("evil", 5432).unwrap();
+        assert!(kept(Some(&target), "dba", &target.host).is_ok());
+        assert!(kept(Some(&target), "dba", &elsewhere).is_err());
+        assert!(kept(Some(&target), "other", &target.host).is_err());
+        assert!(kept(None, "dba", &target.host).is_err());
+    }
+}

@@ -1,0 +1,127 @@
+//! Submitting one job.
+
+use std::sync::Arc;
+
+use rolecall_shared::domain::ticket::Ticket;
+use rolecall_shared::domain::{Code, Failure, Job, Target, TicketId};
+
+use super::keep::{Keeper, Kept, key_reused};
+use super::submission::Submission;
+use super::{App, tickets};
+use crate::auth::Caller;
+
+impl App {
+    pub(super) fn keeper(&self) -> Keeper {
+        Keeper {
+            tickets: Arc::clone(&self.tickets),
+            queue: Arc::clone(&self.queue),
+            confirm_timeout: self.settings.api.confirm_timeout,
+        }
+    }
+}
+
+/// Keeps a job and answers its ticket; with a key that is known, the ticket that is there.
+pub(crate) async fn submit(caller: &Caller, app: &Arc<App>, asked: Submission) -> Result<Ticket, Failure> {
+    let operation = asked.operation.name();
+    let submitted = keep_one(caller, app, asked).await;
+    count(app, operation, &submitted);
+    present(caller, app, submitted?).await
+}
+
+async fn keep_one(caller: &Caller, app: &Arc<App>, asked: Submission) -> Result<Kept, Failure> {
+    let found = app.control.find_target(&asked.target).await?;
+    let target = usable(found.as_ref())?;
+    match admit(caller, app, asked, target).await? {
+        Admitted::Before(ticket) => Ok(Kept::Before(ticket)),
+        Admitted::New(job) => {
+            let keeper = app.keeper();
+            // To its end, also when the caller goes away: between ticket and confirm nobody else knows of the job.
+            let kept = app.tasks.spawn(async move { keeper.keep(vec![*job]).await }).await;
+            let mut kept = kept.map_err(Failure::internal)?;
+            kept.pop().unwrap_or_else(|| Err(Failure::internal("no answer for a job")))
+        }
+    }
+}
+
+/// A target that takes jobs.
+pub(super) fn usable(target: Option<&Target>) -> Result<&Target, Failure> {
+    let target = target
+        .ok_or_else(|| Failure::new(Code::TargetNotFound, "There is no such target; register it first."))?;
+    if target.active {
+        Ok(target)
+    } else {
+        Err(Failure::new(Code::TargetInactive, "The target is not active and takes no jobs."))
+    }
+}
+
+/// What stands at the door.
+pub(super) enum Admitted {
+    /// A retry of something that is known.
+    Before(Box<Ticket>),
+    /// A job to keep.
+    New(Box<Job>),
+}
+
+/// Decides between a retry and a new job; the backlog limit is for new ones only.
+pub(super) async fn admit(
+    caller: &Caller,
+    app: &App,
+    asked: Submission,
+    target: &Target,
+) -> Result<Admitted, Failure> {
+    let now = app.clock.now();
+    let ticket = asked.ticket_id(caller, now);
+    let keyed = asked.key.is_some();
+    let job = asked.into_job(caller, ticket, target, &app.settings.tickets, now);
+    if keyed && let Some(admitted) = retried(app, &job).await? {
+        return Ok(admitted);
+    }
+    app.backlog.admit(&*app.queue, &job.host).await?;
+    Ok(Admitted::New(Box::new(job)))
+}
+
+async fn retried(app: &App, job: &Job) -> Result<Option<Admitted>, Failure> {
+    if app.tickets.find(job.ticket).await?.is_some() {
+        // Which state it is in, and whether it is the same request, is decided when it is accepted, in one step.
+        return Ok(Some(Admitted::New(Box::new(job.clone()))));
+    }
+    // The ticket store forgets finished tickets after a while, and may have been lost: history has not.
+    match tickets::find_in_history(app, job.ticket).await? {
+        Some(before) if before.job.fingerprint == job.fingerprint => {
+            Ok(Some(Admitted::Before(Box::new(before))))
+        }
+        Some(_) => Err(key_reused()),
+        None => Ok(None),
+    }
+}
+
+/// The ticket to show for a job that is kept.
+pub(super) async fn present(caller: &Caller, app: &App, kept: Kept) -> Result<Ticket, Failure> {
+    match kept {
+        Kept::Before(ticket) => Ok(*ticket),
+        Kept::Now(job, state) if state.is_final() => {
+            // A lane was faster than this answer. The job is accepted whatever the store says now.
+            let id: TicketId = job.ticket;
+            match tickets::find(caller, app, id).await {
+                Ok(ticket) => Ok(ticket),
+                Err(failure) => {
+                    tracing::warn!(ticket = %id, %failure, "a finished ticket could not be read back");
+                    Ok(fresh(*job, rolecall_shared::domain::ticket::State::Running))
+                }
+            }
+        }
+        Kept::Now(job, state) => Ok(fresh(*job, state)),
+    }
+}
+
+fn fresh(job: Job, state: rolecall_shared::domain::ticket::State) -> Ticket {
+    Ticket { job, state, revision: 0, attempts: 0, ending: None, finished_at: None, dead_lettered: None }
+}
+
+/// Counts what became of a request for a job.
+pub(super) fn count<T>(app: &App, operation: &'static str, answer: &Result<T, Failure>) {
+    match answer {
+        Ok(_) => app.metrics.job_submitted(operation),
+        Err(failure) => app.metrics.job_refused(failure.code()),
+    }
+}

@@ -1,0 +1,186 @@
+//! The registry of targets.
+
+use rolecall_shared::control::{Host, NewTarget, Put};
+use rolecall_shared::domain::{Code, DatabaseName, Failure, HostKey, SslMode, Target, TargetKey};
+use rolecall_shared::queue::BellDelay;
+
+use super::App;
+use super::login::{self, AskedLogin};
+use crate::auth::Caller;
+
+/// A target as a caller wants it.
+#[derive(Debug)]
+pub(crate) struct AskedTarget {
+    pub(crate) key: TargetKey,
+    pub(crate) host: HostKey,
+    pub(crate) login: AskedLogin,
+    pub(crate) sslmode: SslMode,
+    pub(crate) ca_file: Option<String>,
+    pub(crate) lock_database: DatabaseName,
+    pub(crate) active: bool,
+    pub(crate) notes: String,
+}
+
+/// What must hold for a change to be made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Expected {
+    /// Whatever is there.
+    Anything,
+    /// Nothing is there (`If-None-Match: *`).
+    Nothing,
+    /// Something is there (`If-Match: *`).
+    Something,
+    /// This revision is there (`If-Match`).
+    Revision(i64),
+}
+
+impl Expected {
+    /// As the control database compares it, once it is known what is there.
+    fn as_revision(self, before: Option<&Target>) -> Result<Option<i64>, Failure> {
+        match (self, before) {
+            (Self::Anything, _) => Ok(None),
+            (Self::Nothing, _) => Ok(Some(0)),
+            (Self::Revision(revision), _) => Ok(Some(revision)),
+            (Self::Something, Some(before)) => Ok(Some(before.revision)),
+            (Self::Something, None) => {
+                Err(Failure::new(Code::RevisionMismatch, "There is no such target to change."))
+            }
+        }
+    }
+}
+
+/// The targets after `after`, by environment and database; at most `limit`.
+pub(crate) async fn list(
+    _caller: &Caller,
+    app: &App,
+    after: Option<&TargetKey>,
+    limit: usize,
+) -> Result<Vec<Target>, Failure> {
+    app.control.list_targets(after, limit).await
+}
+
+/// One target, or [`Code::TargetNotFound`].
+pub(crate) async fn find(_caller: &Caller, app: &App, key: &TargetKey) -> Result<Target, Failure> {
+    app.control.find_target(key).await?.ok_or_else(not_found)
+}
+
+/// No target of that name, or none that could be one.
+pub(crate) fn not_found() -> Failure {
+    Failure::new(Code::TargetNotFound, "There is no such target.")
+}
+
+/// Registers or changes a target.
+///
+/// [`Code::JobsWaiting`] when the host is to change while jobs wait for the old one.
+pub(crate) async fn put(
+    caller: &Caller,
+    app: &App,
+    asked: AskedTarget,
+    expected: Expected,
+) -> Result<Put, Failure> {
+    let before = app.control.find_target(&asked.key).await?;
+    let expected = expected.as_revision(before.as_ref())?;
+    if let Some(before) = &before
+        && before.host != asked.host
+    {
+        refuse_waiting(app, &before.host).await?;
+    }
+    let now = app.clock.now();
+    let place = (&asked.key, &asked.host);
+    let login = login::settle(&app.settings, &app.keys, asked.login, place, before.as_ref(), now)?;
+    let target = NewTarget {
+        key: asked.key,
+        host: asked.host,
+        login,
+        sslmode: asked.sslmode,
+        ca_file: asked.ca_file,
+        lock_database: asked.lock_database,
+        active: asked.active,
+        notes: asked.notes,
+    };
+    let put = app.control.put_target(&target, expected, &caller.actor(), now).await?;
+    if let Put::Changed { now, .. } = &put {
+        try_at_once(app, &now.host).await;
+    }
+    Ok(put)
+}
+
+/// Removes a target and answers what it was, or [`Code::TargetNotFound`] or [`Code::JobsWaiting`].
+pub(crate) async fn remove(
+    caller: &Caller,
+    app: &App,
+    key: &TargetKey,
+    expected: Expected,
+) -> Result<Target, Failure> {
+    let before = find(caller, app, key).await?;
+    let expected = expected.as_revision(Some(&before))?;
+    refuse_waiting(app, &before.host).await?;
+    let removed = app.control.remove_target(key, expected, &caller.actor(), app.clock.now()).await?;
+    removed.ok_or_else(not_found)
+}
+
+/// Stops the jobs of the target's host, and with them those of every target there; answers the host.
+pub(crate) async fn pause(
+    caller: &Caller,
+    app: &App,
+    key: &TargetKey,
+    reason: &str,
+) -> Result<Host, Failure> {
+    let host = find(caller, app, key).await?.host;
+    let paused = app.control.pause_host(&host, reason, &caller.actor(), app.clock.now()).await?;
+    paused.ok_or_else(not_found)
+}
+
+/// Lets the jobs of the target's host go on; answers the host.
+pub(crate) async fn resume(caller: &Caller, app: &App, key: &TargetKey) -> Result<Host, Failure> {
+    let host = find(caller, app, key).await?.host;
+    let resumed = app.control.resume_host(&host, &caller.actor(), app.clock.now()).await?;
+    ring(app, &host).await;
+    resumed.ok_or_else(not_found)
+}
+
+/// The queue is per host and does not say whose its messages are, so every waiting job of the host counts, those of
+/// its other targets too. Jobs that a lane holds at this moment are not seen: a lane settles a job whose target has
+/// left its host as `target_changed`.
+async fn refuse_waiting(app: &App, host: &HostKey) -> Result<(), Failure> {
+    let waiting = app.queue.depth(host).await?.messages;
+    if waiting == 0 {
+        return Ok(());
+    }
+    let detail = format!("{waiting} jobs wait for the host {host}; let them run or cancel them first.");
+    let context = serde_json::json!({ "host": host, "waiting": waiting });
+    Err(Failure::new(Code::JobsWaiting, detail).with_context(context))
+}
+
+/// A host in trouble is tried slowly; what was wrong may just have been put right.
+async fn try_at_once(app: &App, host: &HostKey) {
+    if let Err(failure) = app.tickets.clear_host(host).await {
+        tracing::warn!(%host, %failure, "the host is not tried at once");
+    }
+    ring(app, host).await;
+}
+
+/// A bell that does not ring costs time only: the sweeper rings every host that has messages.
+async fn ring(app: &App, host: &HostKey) {
+    if let Err(failure) = app.queue.ring(host, BellDelay::Now).await {
+        tracing::warn!(%host, %failure, "the doorbell did not ring");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::app::fakes;
+
+    #[test]
+    fn what_is_expected_becomes_a_revision() {
+        let mut target = fakes::target("db1");
+        target.revision = 7;
+        assert_eq!(Expected::Anything.as_revision(None).unwrap(), None);
+        assert_eq!(Expected::Nothing.as_revision(Some(&target)).unwrap(), Some(0));
+        assert_eq!(Expected::Something.as_revision(Some(&target)).unwrap(), Some(7));
+        assert_eq!(Expected::Revision(3).as_revision(None).unwrap(), Some(3));
+        let failure = Expected::Something.as_revision(None).unwrap_err();
+        assert_eq!(failure.code(), Code::RevisionMismatch);
+    }
+}

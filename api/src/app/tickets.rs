@@ -1,0 +1,112 @@
+//! Finding a ticket and waiting for it.
+
+use std::time::Duration;
+
+use rolecall_shared::control::Settlement;
+use rolecall_shared::domain::ticket::Ticket;
+use rolecall_shared::domain::{Code, Failure, TicketId};
+
+use super::App;
+use crate::auth::Caller;
+
+/// The caller's ticket. An unknown one and somebody else's are the same [`Code::TicketNotFound`].
+pub(crate) async fn find(caller: &Caller, app: &App, id: TicketId) -> Result<Ticket, Failure> {
+    let found = match app.tickets.find(id).await? {
+        Some(ticket) => Some(ticket),
+        None => find_in_history(app, id).await?,
+    };
+    found.filter(|ticket| ticket.job.actor.owner == caller.owner).ok_or_else(not_found)
+}
+
+/// The failure for every id that stands for nothing the caller may see.
+pub(crate) fn not_found() -> Failure {
+    Failure::new(Code::TicketNotFound, "There is no such ticket.")
+}
+
+/// A ticket that outlived the ticket store.
+pub(super) async fn find_in_history(app: &App, id: TicketId) -> Result<Option<Ticket>, Failure> {
+    Ok(app.control.find_history(&[id]).await?.remove(&id).map(from_history))
+}
+
+fn from_history(settlement: Settlement) -> Ticket {
+    let Settlement { job, ending, finished_at, attempts } = settlement;
+    Ticket {
+        job,
+        state: ending.state(),
+        // History does not count changes; a final ticket is told apart by its state (see the dialect's `ETag`).
+        revision: 0,
+        attempts,
+        ending: Some(ending),
+        finished_at: Some(finished_at),
+        dead_lettered: None,
+    }
+}
+
+/// What a caller waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Until {
+    /// The ticket is final.
+    Final,
+    /// The ticket is final or has another revision than this one.
+    MovedFrom(u64),
+}
+
+impl Until {
+    fn holds(self, ticket: &Ticket) -> bool {
+        ticket.state.is_final()
+            || match self {
+                Self::Final => false,
+                Self::MovedFrom(revision) => ticket.revision != revision,
+            }
+    }
+}
+
+/// The caller's ticket when it is as wanted, or as it stands after `limit` or when the process stops.
+///
+/// Fails with [`Code::TooManyRequests`] when too many wait already.
+pub(crate) async fn wait(
+    caller: &Caller,
+    app: &App,
+    id: TicketId,
+    until: Until,
+    limit: Duration,
+) -> Result<Ticket, Failure> {
+    let end = tokio::time::Instant::now() + limit;
+    // Before the look: a change between look and wait wakes at once.
+    let mut waiter = app.waiters.subscribe(id);
+    let mut ticket = find(caller, app, id).await?;
+    if until.holds(&ticket) || limit.is_zero() {
+        return Ok(ticket);
+    }
+    let _place = app.limits.stream()?;
+    loop {
+        let is_over = tokio::select! {
+            () = waiter.moved() => false,
+            () = tokio::time::sleep_until(end) => true,
+            () = app.stop.cancelled() => return Ok(ticket),
+        };
+        ticket = find(caller, app, id).await?;
+        if is_over || until.holds(&ticket) {
+            return Ok(ticket);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rolecall_shared::domain::ticket::State;
+
+    use super::*;
+    use crate::app::fakes;
+
+    #[test]
+    fn waiting_ends_with_a_change_or_for_good() {
+        let ticket = |state, revision| Ticket { state, revision, ..fakes::ticket("r1") };
+        assert!(Until::Final.holds(&ticket(State::Failed, 3)));
+        assert!(!Until::Final.holds(&ticket(State::Running, 3)));
+        assert!(!Until::MovedFrom(3).holds(&ticket(State::Running, 3)));
+        assert!(Until::MovedFrom(2).holds(&ticket(State::Running, 3)));
+        // Nothing follows a final state: waiting for a change of it would be waiting for nothing.
+        assert!(Until::MovedFrom(3).holds(&ticket(State::Succeeded, 3)));
+    }
+}

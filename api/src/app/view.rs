@@ -1,0 +1,84 @@
+//! What is shown beside a ticket: whether its password can be taken, and why it waits.
+
+use jiff::Timestamp;
+use rolecall_shared::domain::ticket::{Ending, State, Ticket};
+
+use super::App;
+use crate::auth::Caller;
+
+/// A ticket and what belongs to it now.
+#[derive(Debug, Clone)]
+pub(crate) struct View {
+    pub(crate) ticket: Ticket,
+    pub(crate) secret: Option<SecretView>,
+    pub(crate) waiting: Option<Waiting>,
+}
+
+/// The password that a job made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct SecretView {
+    /// Whether it can be taken now.
+    pub(crate) available: bool,
+    pub(crate) expires_at: Option<Timestamp>,
+}
+
+/// Why an unfinished job does not run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Waiting {
+    /// `host_paused`, `dead_lettered`, or the code of the host's trouble.
+    pub(crate) reason: &'static str,
+    /// For people.
+    pub(crate) cause: Option<String>,
+    pub(crate) next_attempt_at: Option<Timestamp>,
+}
+
+/// Looks up what is shown beside the caller's ticket. A server that does not answer leaves its part out: the ticket
+/// itself is known, and that is what was asked.
+pub(crate) async fn of(_caller: &Caller, app: &App, ticket: Ticket) -> View {
+    let secret = secret(app, &ticket).await;
+    let waiting = if ticket.state.is_final() { None } else { waiting(app, &ticket).await };
+    View { ticket, secret, waiting }
+}
+
+async fn secret(app: &App, ticket: &Ticket) -> Option<SecretView> {
+    let expires_at = match ticket.ending.as_ref()? {
+        ending @ Ending::Succeeded { secret_expires_at, .. } if ending.has_secret() => *secret_expires_at,
+        Ending::Succeeded { .. } | Ending::Failed { .. } | Ending::Cancelled | Ending::Expired => {
+            return None;
+        }
+    };
+    let in_time = expires_at.is_none_or(|at| at > app.clock.now());
+    let available = in_time
+        && match app.tickets.find_secrets(&[ticket.job.ticket]).await {
+            Ok(found) => found.first().is_some_and(Option::is_some),
+            Err(failure) => {
+                tracing::debug!(%failure, "whether a secret is there is not known");
+                false
+            }
+        };
+    Some(SecretView { available, expires_at })
+}
+
+async fn waiting(app: &App, ticket: &Ticket) -> Option<Waiting> {
+    if let Some(cause) = &ticket.dead_lettered {
+        return Some(Waiting { reason: "dead_lettered", cause: Some(cause.clone()), next_attempt_at: None });
+    }
+    if ticket.state == State::Running {
+        return None;
+    }
+    let host = &ticket.job.host;
+    let (paused, state) = tokio::join!(app.control.find_host(host), app.tickets.host_state(host));
+    let pause = paused
+        .inspect_err(|failure| tracing::debug!(%failure, "whether a host is paused is not known"))
+        .ok()
+        .flatten()
+        .and_then(|host| host.paused);
+    if let Some(pause) = pause {
+        let reason = if pause.reason.is_empty() { String::new() } else { format!(": {}", pause.reason) };
+        let cause = format!("paused by {} at {}{reason}", pause.by, pause.at);
+        return Some(Waiting { reason: "host_paused", cause: Some(cause), next_attempt_at: None });
+    }
+    let state = state.inspect_err(|failure| tracing::debug!(%failure, "a host's state is not known")).ok()?;
+    let code = state.code?;
+    Some(Waiting { reason: code.as_str(), cause: state.cause, next_attempt_at: state.blocked_until })
+}

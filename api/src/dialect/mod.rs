@@ -1,0 +1,4 @@
+//! HTTP in and out: one folder per dialect. Each file of a dialect parses, calls one use case and phrases the answer;
+//! rules are in `app`.
+
+pub(crate) mod native;

@@ -1,0 +1,153 @@
+//! `GET /api/v2/audit`.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use jiff::Timestamp;
+use rolecall_shared::control::{EventFilter, Recorded};
+use rolecall_shared::domain::{Code, EventName, Failure};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::cursor::{self, Page};
+use super::params::Params;
+use super::problem::{Problem, ProblemBody};
+use crate::App;
+use crate::app::audit;
+use crate::auth::Caller;
+
+const LIST: &str = "audit";
+/// No filter is longer than the longest name.
+const MAX_FILTER: usize = 300;
+
+/// A row of the audit.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = AuditEvent)]
+pub(super) struct EventBody {
+    /// Grows with each row.
+    seq: i64,
+    /// What happened, such as `ticket.succeeded` or `secret.taken`.
+    event: &'static str,
+    at: Timestamp,
+    /// Who did it.
+    account: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    address: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ticket: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    env: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    database: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    host: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    operation: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    kind: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    role: Option<String>,
+    /// The outcome, or the code of the failure.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    outcome: Option<String>,
+    /// More, as an object.
+    #[schema(value_type = Object)]
+    detail: serde_json::Value,
+}
+
+impl From<Recorded> for EventBody {
+    fn from(Recorded { seq, event }: Recorded) -> Self {
+        Self {
+            seq,
+            event: event.name.as_str(),
+            at: event.at,
+            account: event.actor.account,
+            address: event.actor.address,
+            ticket: event.ticket.map(|ticket| ticket.to_string()),
+            env: event.target.as_ref().map(|target| target.env.to_string()),
+            database: event.target.map(|target| target.database.to_string()),
+            host: event.host.map(|host| host.to_string()),
+            operation: event.operation,
+            kind: event.kind,
+            role: event.role,
+            outcome: event.outcome,
+            detail: event.detail,
+        }
+    }
+}
+
+/// Read the audit, newest first.
+#[utoipa::path(
+    get,
+    path = "/api/v2/audit",
+    tag = "audit",
+    params(
+        ("event" = Option<String>, Query, description = "Such as `secret.taken`"),
+        ("ticket" = Option<String>, Query),
+        ("account" = Option<String>, Query),
+        ("env" = Option<String>, Query),
+        ("database" = Option<String>, Query),
+        ("host" = Option<String>, Query, description = "`hostname:port`"),
+        ("role" = Option<String>, Query),
+        ("from" = Option<String>, Query, description = "RFC 3339, inclusive"),
+        ("to" = Option<String>, Query, description = "RFC 3339, exclusive"),
+        ("limit" = Option<usize>, Query, description = "1 to 200; 50"),
+        ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before"),
+    ),
+    responses(
+        (status = 200, description = "A page", body = Page<EventBody>),
+        (status = "default", description = "A problem", body = ProblemBody, content_type = "application/problem+json"),
+    )
+)]
+pub(super) async fn list(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    params: Params,
+) -> Result<Json<Page<EventBody>>, Problem> {
+    let limit = params.limit()?;
+    let before = params.text("cursor")?.map(|cursor| before(&cursor)).transpose()?;
+    let filter = filter(&params)?;
+    params.finish()?;
+    let found = audit::list(&caller, &app, &filter, before, limit + 1).await?;
+    Ok(Json(Page::of(LIST, found, limit, |row| vec![row.seq.to_string()], EventBody::from)))
+}
+
+fn filter(params: &Params) -> Result<EventFilter, Failure> {
+    let text = |name: &str| {
+        params.parsed(name, |text| {
+            // PostgreSQL's text takes no NUL, in a parameter either.
+            let is_plain = (1..=MAX_FILTER).contains(&text.len()) && !text.contains('\0');
+            if is_plain {
+                Ok(text.to_owned())
+            } else {
+                Err(format!("must be 1 to {MAX_FILTER} bytes without NUL"))
+            }
+        })
+    };
+    let time = |name: &str| {
+        params.parsed(name, |text| text.parse::<Timestamp>().map_err(|_| "must be a time as in RFC 3339"))
+    };
+    Ok(EventFilter {
+        name: params.parsed("event", |text| {
+            EventName::ALL
+                .iter()
+                .copied()
+                .find(|name| name.as_str() == text)
+                .ok_or("is not the name of an event")
+        })?,
+        ticket: params.parsed("ticket", |text| text.parse().map_err(|_| "is not the id of a ticket"))?,
+        account: text("account")?,
+        env: text("env")?,
+        database: text("database")?,
+        host: text("host")?,
+        role: text("role")?,
+        from: time("from")?,
+        to: time("to")?,
+    })
+}
+
+fn before(cursor: &str) -> Result<i64, Failure> {
+    let [seq] = cursor::read(LIST, cursor)?;
+    seq.parse().map_err(|_| Failure::new(Code::MalformedRequest, "`cursor` names no row."))
+}

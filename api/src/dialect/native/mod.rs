@@ -1,0 +1,58 @@
+//! The native API, `/api/v2`: JSON in and out, RFC 9457 problems with stable codes.
+//!
+//! One file per resource; the others are what they share: `body` and `fields` (reading JSON), `params` (paths and
+//! queries), `precondition`, `prefer` and `cursor` (headers and lists), `problem` (the one place that phrases a
+//! failure), `caller` (who is calling). Tested beside each file.
+
+mod audit;
+mod batch;
+mod body;
+mod caller;
+mod cursor;
+mod events;
+mod fields;
+mod hosts;
+mod job_body;
+mod jobs;
+mod params;
+mod precondition;
+mod prefer;
+pub(crate) mod problem;
+mod roles;
+mod secrets;
+mod target_body;
+mod targets;
+mod ticket_body;
+mod tickets;
+
+use std::sync::Arc;
+
+use axum::middleware::from_fn_with_state;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::App;
+
+/// Every route of this dialect; all of them ask who is calling.
+pub(crate) fn routes(app: &Arc<App>) -> OpenApiRouter<Arc<App>> {
+    open_routes().route_layer(from_fn_with_state(Arc::clone(app), caller::require))
+}
+
+/// The same without the question, for the document only.
+pub(crate) fn open_routes() -> OpenApiRouter<Arc<App>> {
+    OpenApiRouter::new()
+        .routes(routes!(jobs::submit))
+        .routes(routes!(batch::submit))
+        .routes(routes!(tickets::find, tickets::cancel))
+        .routes(routes!(secrets::take))
+        .routes(routes!(events::watch))
+        .routes(routes!(targets::list))
+        .routes(routes!(targets::find, targets::put, targets::remove))
+        .routes(routes!(targets::pause))
+        .routes(routes!(targets::resume))
+        .routes(routes!(roles::check))
+        .routes(routes!(roles::list))
+        .routes(routes!(roles::find))
+        .routes(routes!(hosts::list))
+        .routes(routes!(audit::list))
+}

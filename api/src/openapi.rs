@@ -1,0 +1,57 @@
+//! The OpenAPI 3.1 document, from the code, and the page that shows it.
+
+use axum::Router;
+use utoipa::Modify;
+use utoipa::OpenApi;
+use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityRequirement, SecurityScheme};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_swagger_ui::SwaggerUi;
+
+use std::sync::Arc;
+
+use crate::App;
+use crate::dialect::native;
+
+/// What stands around the paths.
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "Rolecall",
+        description = "Provisions PostgreSQL roles. Submit a job, get a ticket, take the password once.",
+    ),
+    tags(
+        (name = "jobs", description = "Ask for something to be done."),
+        (name = "tickets", description = "What became of it."),
+        (name = "targets", description = "The registered databases."),
+        (name = "roles", description = "What a target's own server says of its roles."),
+        (name = "hosts", description = "The servers the targets stand on."),
+        (name = "audit", description = "Who did what, when."),
+    ),
+    modifiers(&Basic),
+)]
+struct Frame;
+
+struct Basic;
+
+impl Modify for Basic {
+    fn modify(&self, openapi: &mut utoipa::openapi::OpenApi) {
+        let components = openapi.components.get_or_insert_with(Default::default);
+        components.add_security_scheme("basic", SecurityScheme::Http(Http::new(HttpAuthScheme::Basic)));
+        openapi.security = Some(vec![SecurityRequirement::new("basic", Vec::<String>::new())]);
+    }
+}
+
+/// An empty router whose document is the frame.
+pub(crate) fn frame() -> OpenApiRouter<Arc<App>> {
+    OpenApiRouter::with_openapi(Frame::openapi())
+}
+
+/// The whole document, without a running server.
+pub fn document() -> utoipa::openapi::OpenApi {
+    frame().merge(native::open_routes()).into_openapi()
+}
+
+/// `/openapi.json`, and `/docs` with everything it needs.
+pub(crate) fn routes(document: utoipa::openapi::OpenApi) -> Router<Arc<App>> {
+    Router::from(SwaggerUi::new("/docs").url("/openapi.json", document))
+}

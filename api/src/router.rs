@@ -1,0 +1,36 @@
+//! Every mount on one page.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::http::{Method, Uri};
+use rolecall_shared::domain::{Code, Failure};
+
+use crate::dialect::native::{self, problem::Problem};
+use crate::{App, health, layers, openapi};
+
+/// The whole surface:
+///
+/// * `/api/v2/…`: the native API, which asks who is calling;
+/// * `/livez`, `/readyz`, `/metrics`: for those who run it;
+/// * `/openapi.json`, `/docs`: the documentation.
+pub(crate) fn router(app: &Arc<App>) -> Router {
+    let (api, document) = openapi::frame().merge(native::routes(app)).split_for_parts();
+    let router = Router::new()
+        .merge(api)
+        .merge(openapi::routes(document))
+        .fallback(unknown_path)
+        .method_not_allowed_fallback(method_not_allowed)
+        .with_state(Arc::clone(app))
+        .merge(health::router(app.health()));
+    layers::around(router, app)
+}
+
+async fn unknown_path(_uri: Uri) -> Problem {
+    Failure::new(Code::NotFound, "There is no such path; /openapi.json lists those there are.").into()
+}
+
+/// The router adds `Allow`.
+async fn method_not_allowed(_method: Method) -> Problem {
+    Failure::new(Code::MethodNotAllowed, "This path does not offer this method; see Allow.").into()
+}
