@@ -1,0 +1,136 @@
+//! What can be typed.
+
+use std::path::PathBuf;
+
+use clap::{Args as ClapArgs, Parser, Subcommand};
+
+/// The part of the help that scripts rely on.
+const EXIT_CODES: &str = "\
+Exit codes:
+    0  done
+    1  failed; standard error says why and what to do next
+    2  the command line is wrong
+   78  the configuration is wrong; every fault is told at once, by key
+  130  a service was interrupted twice (SIGINT)
+  143  a service was told twice to stop (SIGTERM)
+
+Configuration comes from one file and from variables over it: `rolecall config sample` shows every key.";
+
+/// Provisions PostgreSQL roles through a queue.
+#[derive(Debug, Parser)]
+#[command(name = "rolecall", version, propagate_version = true, after_long_help = EXIT_CODES)]
+pub struct Args {
+    /// The configuration file; without it ./rolecall.toml, then /etc/rolecall/rolecall.toml, if there is one.
+    #[arg(long, global = true, value_name = "FILE", env = "ROLECALL_CONFIG")]
+    pub config: Option<PathBuf>,
+
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Serve HTTP: take jobs, answer questions.
+    #[command(after_help = SIGNALS)]
+    Api,
+    /// Work on the jobs.
+    #[command(after_help = SIGNALS)]
+    Worker,
+    /// Serve HTTP and work on the jobs, in one process.
+    #[command(after_help = SIGNALS)]
+    Serve,
+    /// Bring the control database to this version. Repeatable; works as `control.owner_url`.
+    Migrate(Output),
+    /// The keys that seal passwords until they are taken.
+    Keys {
+        /// What to do with them.
+        #[command(subcommand)]
+        command: Keys,
+    },
+    /// Who may call the api.
+    Accounts {
+        /// What to do with them.
+        #[command(subcommand)]
+        command: Accounts,
+    },
+    /// The configuration.
+    Config {
+        /// What to do with it.
+        #[command(subcommand)]
+        command: Config,
+    },
+    /// Print the version.
+    Version(Output),
+}
+
+const SIGNALS: &str =
+    "SIGTERM or SIGINT stops it gracefully; a second one at once, with exit code 143 or 130.";
+
+/// How to print.
+#[derive(Debug, Clone, Copy, ClapArgs)]
+pub struct Output {
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `rolecall keys`.
+#[derive(Debug, Subcommand)]
+pub enum Keys {
+    /// Add a key to `seal.key_file`, and make the file if there is none.
+    Add(Output),
+    /// List the keys, never what is in them.
+    List(Output),
+    /// Take a key out of use for ever: what it sealed can never be opened again.
+    Retire {
+        /// Which, as `rolecall keys list` names it.
+        id: String,
+        /// How to print.
+        #[command(flatten)]
+        output: Output,
+    },
+}
+
+/// `rolecall accounts`.
+#[derive(Debug, Subcommand)]
+pub enum Accounts {
+    /// Make an account. Without a password one is generated and printed, this once.
+    Create(CreateAccount),
+}
+
+/// `rolecall accounts create`.
+#[derive(Debug, ClapArgs)]
+pub struct CreateAccount {
+    /// Its name, without a colon.
+    pub name: String,
+    /// Read the password from the first line of standard input; 12 characters at least.
+    #[arg(long, conflicts_with = "password_file")]
+    pub password_stdin: bool,
+    /// Read the password from the first line of a file; 12 characters at least.
+    #[arg(long, value_name = "FILE")]
+    pub password_file: Option<PathBuf>,
+    /// How to print.
+    #[command(flatten)]
+    pub output: Output,
+}
+
+/// `rolecall config`.
+#[derive(Debug, Subcommand)]
+pub enum Config {
+    /// Print a commented configuration file with every key and its default.
+    Sample,
+    /// Check the configuration as a service would, and tell all faults.
+    Check(Output),
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        super::Args::command().debug_assert();
+    }
+}

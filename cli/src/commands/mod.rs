@@ -1,0 +1,52 @@
+//! One file per command.
+
+mod accounts;
+mod api;
+mod config;
+mod keys;
+mod migrate;
+mod run;
+mod serve;
+mod version;
+mod worker;
+
+use std::process::ExitCode;
+
+use anyhow::Context;
+
+use crate::args::{Accounts, Args, Command, Config, Keys};
+
+/// Does what was typed.
+pub fn dispatch(args: &Args) -> anyhow::Result<ExitCode> {
+    let file = args.config.as_deref();
+    match &args.command {
+        Command::Api => api::run(file)?,
+        Command::Worker => worker::run(file)?,
+        Command::Serve => serve::run(file)?,
+        Command::Migrate(output) => migrate::run(file, *output)?,
+        Command::Keys { command: Keys::Add(output) } => keys::add(file, *output)?,
+        Command::Keys { command: Keys::List(output) } => keys::list(file, *output)?,
+        Command::Keys { command: Keys::Retire { id, output } } => keys::retire(file, id, *output)?,
+        Command::Accounts { command: Accounts::Create(create) } => accounts::create(file, create)?,
+        Command::Config { command: Config::Sample } => config::sample()?,
+        Command::Config { command: Config::Check(output) } => return config::check(file, *output),
+        Command::Version(output) => version::run(*output)?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Runs a short command's future on this thread.
+fn block_on<T>(future: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+    install_crypto();
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("cannot start the async runtime")?
+        .block_on(future)
+}
+
+/// Every TLS client takes the process's default provider; there is exactly one.
+fn install_crypto() {
+    // Fails only if one is installed already, and then that one stays.
+    _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+}

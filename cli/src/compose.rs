@@ -1,0 +1,174 @@
+//! From settings to a running api or worker: the only place that knows every implementation.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rolecall_api::health::{self, Health};
+use rolecall_shared::config::{ConfigFaults, NO_ACCOUNT, Settings};
+use rolecall_shared::control::Control;
+use rolecall_shared::domain::{Clock, Failure, SystemClock};
+use rolecall_shared::queue::{Queue, RabbitQueue};
+use rolecall_shared::seal::{KeyRing, RELOAD_EVERY};
+use rolecall_shared::target::{Connector, IdleSessions};
+use rolecall_shared::telemetry::Metrics;
+use rolecall_shared::tickets::{RedisTickets, Tickets};
+use rolecall_worker::Worker;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// How long connections may take to close when everything else has ended.
+const CLOSING: Duration = Duration::from_secs(2);
+
+/// What the parts of one process share.
+#[derive(Debug, Clone)]
+pub struct Process {
+    /// Everything, checked.
+    pub settings: Arc<Settings>,
+    /// The metrics of the process.
+    pub metrics: Metrics,
+    /// Cancelled when the process is to stop.
+    pub stop: CancellationToken,
+}
+
+/// Serves HTTP on the listener until the process is to stop, then within `api.grace`.
+pub async fn serve_api(process: &Process, listener: TcpListener) -> anyhow::Result<()> {
+    let servers = Servers::connect(process).map_err(|failure| described(&failure))?;
+    servers.check_account(&process.settings).await?;
+    let parts = rolecall_api::Parts {
+        settings: Arc::clone(&process.settings),
+        control: servers.control.clone(),
+        tickets: Arc::clone(&servers.tickets),
+        queue: Arc::clone(&servers.queue),
+        connector: servers.connector.clone(),
+        keys: servers.keys.clone(),
+        clock: Arc::clone(&servers.clock),
+        metrics: process.metrics.clone(),
+    };
+    let served = rolecall_api::run(parts, listener, process.stop.clone()).await;
+    servers.disconnect().await;
+    Ok(served?)
+}
+
+/// Works on jobs until the process is to stop, then within `worker.grace`; answers health and metrics on the
+/// listener, if there is one.
+pub async fn serve_worker(process: &Process, listener: Option<TcpListener>) -> anyhow::Result<()> {
+    let servers = Servers::connect(process).map_err(|failure| described(&failure))?;
+    let worker = Arc::new(Worker {
+        settings: Arc::clone(&process.settings),
+        control: servers.control.clone(),
+        tickets: Arc::clone(&servers.tickets),
+        queue: Arc::clone(&servers.queue),
+        sessions: IdleSessions::new(servers.connector.clone()),
+        connector: servers.connector.clone(),
+        keys: servers.keys.clone(),
+        clock: Arc::clone(&servers.clock),
+        metrics: process.metrics.clone(),
+    });
+    let ended = CancellationToken::new();
+    if let Some(listener) = listener {
+        let health = Health {
+            control: servers.control.clone(),
+            tickets: Arc::clone(&servers.tickets),
+            queue: Arc::clone(&servers.queue),
+            metrics: process.metrics.clone(),
+            stop: process.stop.clone(),
+        };
+        let serve = axum::serve(listener, health::router(health))
+            .with_graceful_shutdown(ended.clone().cancelled_owned());
+        servers.tasks.spawn(async move {
+            if let Err(error) = serve.await {
+                tracing::warn!(%error, "health and metrics are not served any more");
+            }
+        });
+    }
+    let in_time = rolecall_worker::run(Arc::clone(&worker), process.stop.clone()).await;
+    ended.cancel();
+    worker.sessions.clear();
+    servers.disconnect().await;
+    if !in_time {
+        anyhow::bail!(
+            "lanes were still at work when the grace time ended; the broker gives their jobs to others"
+        );
+    }
+    Ok(())
+}
+
+/// Connections to our own servers, each with its supervisor.
+struct Servers {
+    control: Control,
+    tickets: Arc<dyn Tickets>,
+    queue: Arc<dyn Queue>,
+    keys: KeyRing,
+    connector: Connector,
+    clock: Arc<dyn Clock>,
+    tasks: TaskTracker,
+    /// Ends the supervisors; later than the process is told to stop, since stopping needs the servers.
+    disconnect: CancellationToken,
+}
+
+impl Servers {
+    /// Waits for no server: until one answers, what needs it fails, and readiness says so.
+    fn connect(process: &Process) -> Result<Self, Failure> {
+        let settings = &process.settings;
+        let (tasks, disconnect) = (TaskTracker::new(), CancellationToken::new());
+        let keys = KeyRing::load(&settings.seal.key_file).map_err(Failure::internal)?;
+        tasks.spawn(disconnect.clone().run_until_cancelled_owned(reload(keys.clone())));
+        Ok(Self {
+            control: Control::new(&settings.control)?,
+            tickets: RedisTickets::connect(&settings.redis, &settings.tickets, &tasks, disconnect.clone())?,
+            queue: RabbitQueue::start(&settings.rabbitmq, &tasks, &disconnect)?,
+            connector: Connector::new(&settings.target, settings.default_login.clone(), keys.clone()),
+            keys,
+            clock: Arc::new(SystemClock),
+            tasks,
+            disconnect,
+        })
+    }
+
+    /// Without any account nobody could call. A control database that is away is no reason to stay down: it may
+    /// come back, and until then every call says so.
+    async fn check_account(&self, settings: &Settings) -> anyhow::Result<()> {
+        if settings.account.is_some() {
+            return Ok(());
+        }
+        match self.control.has_accounts().await {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(ConfigFaults(vec![NO_ACCOUNT.to_owned()]).into()),
+            Err(failure) => {
+                tracing::warn!(%failure, "cannot see whether there is an account");
+                Ok(())
+            }
+        }
+    }
+
+    async fn disconnect(self) {
+        self.disconnect.cancel();
+        self.tasks.close();
+        let closed = async {
+            self.tasks.wait().await;
+            self.connector.wait_closed().await;
+        };
+        if tokio::time::timeout(CLOSING, closed).await.is_err() {
+            tracing::debug!("connections were still open at the end");
+        }
+    }
+}
+
+/// A key that was added is known here before any process seals with it.
+async fn reload(keys: KeyRing) {
+    let mut every = tokio::time::interval(RELOAD_EVERY);
+    loop {
+        every.tick().await;
+        if let Err(error) = keys.reload() {
+            tracing::warn!(%error, "the key file cannot be read again; the keys stay as they were");
+        }
+    }
+}
+
+fn described(failure: &Failure) -> anyhow::Error {
+    match failure.cause_chain() {
+        Some(cause) => anyhow::anyhow!(cause),
+        None => anyhow::anyhow!("{failure}"),
+    }
+}
