@@ -60,8 +60,13 @@ pub fn checkout() -> &'static Path {
     Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
 }
 
-fn script(dir: &Path, args: &[&str]) -> String {
+/// Runs `tests/stack/stack` on a folder, whether or not a stack is up there; what it printed.
+///
+/// # Panics
+/// When the script fails; its own message says why.
+pub fn script(dir: &Path, args: &[&str]) -> String {
     let output = Command::new(checkout().join("tests/stack/stack"))
+        // Before the command: after `rabbitmqctl` every word is that program's own.
         .arg("--dir")
         .arg(dir)
         .args(args)

@@ -1,0 +1,79 @@
+//! The `rolecall` binary that is tested: built first, once, so that no test meets a stale one.
+
+use std::ffi::OsString;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::OnceLock;
+
+use crate::stack::checkout;
+
+/// The binary, built from the checkout in the profile of the tests.
+///
+/// `ROLECALL_BIN` names one that is built already. Else Cargo decides what is stale: once per process, and with
+/// nextest, where every test is a process, once per run.
+pub fn rolecall() -> &'static Path {
+    static BINARY: OnceLock<PathBuf> = OnceLock::new();
+    BINARY.get_or_init(|| match std::env::var_os("ROLECALL_BIN") {
+        Some(path) => {
+            // Processes run in folders of their own.
+            std::path::absolute(&path).expect("ROLECALL_BIN is a path")
+        }
+        None => build_once_per_run(),
+    })
+}
+
+fn build_once_per_run() -> PathBuf {
+    let folder = std::env::temp_dir().join(format!("rolecall-tests-{}", user()));
+    std::fs::create_dir_all(&folder).expect("the temporary folder can be written");
+    let Some(run) = std::env::var_os("NEXTEST_RUN_ID") else { return build() };
+
+    let lock = File::create(folder.join("build.lock")).expect("the lock file can be written");
+    lock.lock().expect("the lock file can be locked");
+    // One file that names the latest run: nothing piles up, and another run's mark is no mark.
+    let marker = folder.join("built");
+    let expected = format!("{}\n{}\n", run.to_string_lossy(), checkout().display());
+    if let Ok(text) = std::fs::read_to_string(&marker)
+        && let Some(path) = text.strip_prefix(&expected)
+    {
+        return PathBuf::from(path);
+    }
+    let path = build();
+    std::fs::write(&marker, format!("{expected}{}", path.display())).expect("the marker can be written");
+    path
+}
+
+fn user() -> String {
+    std::env::var("USER").unwrap_or_else(|_| "nobody".to_owned())
+}
+
+/// Builds and asks Cargo where it put the result, rather than guessing.
+fn build() -> PathBuf {
+    let output = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo")))
+        // The whole workspace's features, as `cargo test --workspace` has them: for the package alone Cargo would
+        // build some dependencies once more.
+        .args(["build", "--locked", "--quiet", "--workspace", "--bin", "rolecall"])
+        .args(["--message-format", "json-render-diagnostics", "--profile", &profile()])
+        .current_dir(checkout())
+        .stdin(Stdio::null())
+        .stderr(Stdio::inherit())
+        .output()
+        .unwrap_or_else(|error| panic!("cannot run cargo: {error}"));
+    assert!(output.status.success(), "cargo cannot build rolecall: {}", output.status);
+    String::from_utf8_lossy(&output.stdout)
+        .lines()
+        .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok())
+        .filter(|message| message["target"]["name"] == "rolecall")
+        .find_map(|message| message["executable"].as_str().map(PathBuf::from))
+        .expect("cargo says where the binary is")
+}
+
+/// The profile this code was built in, by the folder it lies in: `target/debug/deps/…`, `target/release/…`.
+fn profile() -> String {
+    let own = std::env::current_exe().expect("a running program has a path");
+    let folder = own.ancestors().skip(1).find(|folder| !folder.ends_with("deps"));
+    match folder.and_then(Path::file_name).and_then(|name| name.to_str()) {
+        None | Some("debug") => "dev".to_owned(),
+        Some(name) => name.to_owned(),
+    }
+}

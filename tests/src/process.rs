@@ -1,0 +1,220 @@
+//! One process of Rolecall: started, asked whether it is ready, ended well or suddenly.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use crate::eventually::within;
+use crate::installation;
+
+/// How long a process may take to be ready, and to end.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+
+/// What a process does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// `rolecall api`
+    Api,
+    /// `rolecall worker`
+    Worker,
+    /// `rolecall serve`: both
+    Serve,
+}
+
+impl Role {
+    /// The command.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Api => "api",
+            Self::Worker => "worker",
+            Self::Serve => "serve",
+        }
+    }
+}
+
+/// A running process. Dropped, it is killed; if the test is failing by then, the end of its log is printed.
+#[derive(Debug)]
+pub struct Process {
+    role: Role,
+    child: Mutex<Child>,
+    pid: u32,
+    log: PathBuf,
+    http: reqwest::Client,
+}
+
+impl Process {
+    /// Starts it with these variables; its log goes to a file in `dir`.
+    pub fn spawn(role: Role, environment: &BTreeMap<String, String>, dir: &Path) -> Self {
+        static COUNT: AtomicU32 = AtomicU32::new(1);
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        let log = dir.join(format!("{}-{number}.log", role.as_str()));
+        let file = File::create(&log).expect("the log can be written");
+        let child = installation::command(environment, dir)
+            .arg(role.as_str())
+            .stdin(Stdio::null())
+            .stdout(file.try_clone().expect("a file can be shared"))
+            .stderr(file)
+            .spawn()
+            .expect("the binary can be run");
+        let http = reqwest::Client::builder().no_proxy().build().expect("a plain client");
+        Self { role, pid: child.id(), child: Mutex::new(child), log, http }
+    }
+
+    /// Waits for `/readyz` to answer 200.
+    pub async fn ready(&self) {
+        let is_ready = || async {
+            self.assert_runs();
+            let url = format!("{}/readyz", self.find_url()?);
+            let answer = self.http.get(url).send().await.ok()?;
+            answer.status().is_success().then_some(())
+        };
+        let is_ready = within(PATIENCE, is_ready).await.is_some();
+        assert!(
+            is_ready,
+            "rolecall {} is not ready after {PATIENCE:?}:\n{}",
+            self.role.as_str(),
+            self.log_tail()
+        );
+    }
+
+    fn assert_runs(&self) {
+        if let Some(status) = self.has_ended() {
+            panic!("rolecall {} ended with {status}:\n{}", self.role.as_str(), self.log_tail());
+        }
+    }
+
+    /// The status it ended with, if it has ended.
+    pub fn has_ended(&self) -> Option<ExitStatus> {
+        self.child().try_wait().expect("a child can be waited for")
+    }
+
+    /// Where it listens, such as `http://127.0.0.1:41234`; it says so in its log.
+    pub fn url(&self) -> String {
+        self.find_url().unwrap_or_else(|| panic!("no address in the log yet:\n{}", self.log_tail()))
+    }
+
+    fn find_url(&self) -> Option<String> {
+        // With `serve` the api speaks first.
+        self.log_text().lines().find_map(listening_address).map(|address| format!("http://{address}"))
+    }
+
+    /// Its process id.
+    pub fn pid(&self) -> u32 {
+        self.pid
+    }
+
+    /// Everything it logged so far.
+    pub fn log_text(&self) -> String {
+        std::fs::read(&self.log)
+            .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+            .expect("the log can be read")
+    }
+
+    /// The last lines of its log.
+    pub fn log_tail(&self) -> String {
+        let text = self.log_text();
+        let lines: Vec<_> = text.lines().collect();
+        let tail = &lines[lines.len().saturating_sub(40)..];
+        format!("--- the end of {} ---\n{}\n---", self.log.display(), tail.join("\n"))
+    }
+
+    /// Resident memory in bytes; none where there is no `/proc`.
+    pub fn resident_bytes(&self) -> Option<u64> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid)).ok()?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+        line.trim().trim_end_matches(" kB").parse::<u64>().ok().map(|kib| kib * 1024)
+    }
+
+    /// Sends SIGTERM and waits for the end.
+    pub async fn stop(&self) -> ExitStatus {
+        self.signal("TERM");
+        self.ended().await
+    }
+
+    /// Waits for the end.
+    pub async fn ended(&self) -> ExitStatus {
+        within(PATIENCE, || async { self.has_ended() }).await.unwrap_or_else(|| {
+            panic!("rolecall {} still runs after {PATIENCE:?}:\n{}", self.role.as_str(), self.log_tail())
+        })
+    }
+
+    /// Ends it at once, as a power cut would: SIGKILL.
+    pub fn kill(&self) {
+        let mut child = self.child();
+        // Fails only for a process that has ended, which is what is wanted.
+        let _ = child.kill();
+        let _ = child.wait();
+    }
+
+    /// Stops it from doing anything, as a paused machine would: SIGSTOP. [`Self::thaw`] lets it go on.
+    pub fn freeze(&self) {
+        self.signal("STOP");
+    }
+
+    /// SIGCONT.
+    pub fn thaw(&self) {
+        self.signal("CONT");
+    }
+
+    /// Sends a signal by name (`TERM`, `HUP`, …), if it still runs.
+    pub fn signal(&self, name: &str) {
+        // The child is not waited for while it is locked, so its id cannot belong to another process by now.
+        let mut child = self.child();
+        if child.try_wait().is_ok_and(|ended| ended.is_none()) {
+            send(name, self.pid);
+        }
+    }
+
+    fn child(&self) -> std::sync::MutexGuard<'_, Child> {
+        self.child.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.kill();
+        if std::thread::panicking() {
+            #[expect(clippy::print_stderr, reason = "for whoever reads why the test failed")]
+            {
+                eprintln!("{}", self.log_tail());
+            }
+        }
+    }
+}
+
+/// Sends a signal by its name to a process. The shell's own `kill`: a bare machine has no other.
+pub fn send(name: &str, pid: u32) -> bool {
+    Command::new("sh")
+        .args(["-c", "kill -s \"$1\" \"$2\"", "sh", name, &pid.to_string()])
+        .stderr(Stdio::null())
+        .status()
+        .is_ok_and(|status| status.success())
+}
+
+/// The address in a log line that says `listening`, as text or as JSON.
+pub fn listening_address(line: &str) -> Option<SocketAddr> {
+    let (_, rest) = line.split_once("listening")?;
+    rest.split(|c: char| !(c.is_ascii_hexdigit() || matches!(c, '.' | ':' | '[' | ']')))
+        .find_map(|word| word.parse().ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::listening_address;
+
+    #[test]
+    fn the_address_is_found_in_text_and_in_json() {
+        for line in [
+            "2026-01-01T10:00:00Z  INFO rolecall: listening addr=127.0.0.1:41234 role=api",
+            r#"{"level":"INFO","fields":{"message":"listening","addr":"127.0.0.1:41234"}}"#,
+        ] {
+            assert_eq!(listening_address(line).unwrap().port(), 41234, "{line}");
+        }
+        assert_eq!(listening_address("connected to 127.0.0.1:41234"), None);
+    }
+}
