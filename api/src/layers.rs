@@ -91,18 +91,13 @@ async fn count(State(app): State<Arc<App>>, request: Request, next: Next) -> Res
     // The pattern, not the path: the number of label values must not grow with what callers send.
     let route = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned());
     let response = next.run(request).await;
-    let method = if is_usual(&method) { method.as_str() } else { "other" };
     app.metrics.request(
         route.as_deref().unwrap_or("none"),
-        method,
+        &method,
         response.status().as_u16(),
         start.elapsed(),
     );
     response
-}
-
-fn is_usual(method: &str) -> bool {
-    matches!(method, "GET" | "HEAD" | "POST" | "PUT" | "DELETE" | "OPTIONS" | "PATCH")
 }
 
 /// What was thrown may hold anything; the panic hook has told the place.

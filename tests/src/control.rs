@@ -1,5 +1,7 @@
 //! A control database for one test: its own database, owner and writer on the stack's control server.
 
+#![expect(clippy::expect_used, reason = "a harness without its server can only stop the test")]
+
 use std::time::Duration;
 
 use rolecall_shared::config;

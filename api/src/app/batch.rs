@@ -61,16 +61,11 @@ async fn admit_item(
     item: Result<Submission, Failure>,
     target: Option<&Target>,
 ) -> Result<Admitted, Failure> {
-    let asked = item?;
-    let operation = asked.operation.name();
-    let admitted = match usable(target) {
-        Ok(target) => admit(caller, app, asked, target).await,
-        Err(failure) => Err(failure),
+    let admitted = match (item, usable(target)) {
+        (Ok(asked), Ok(target)) => admit(caller, app, asked, target).await,
+        (Err(failure), _) | (Ok(_), Err(failure)) => Err(failure),
     };
-    if admitted.is_err() {
-        count(app, operation, &admitted);
-    }
-    admitted
+    admitted.inspect_err(|failure| app.metrics.job_refused(failure.code()))
 }
 
 async fn keep_all(
@@ -83,7 +78,7 @@ async fn keep_all(
         .into_iter()
         .map(|item| match item {
             Ok(Admitted::New(job)) => {
-                operations.push(job.operation.name());
+                operations.push(job.operation.clone());
                 jobs.push(*job);
                 None
             }
@@ -94,8 +89,8 @@ async fn keep_all(
     let keeper = app.keeper();
     // To its end, also when the caller goes away.
     let kept = app.tasks.spawn(async move { keeper.keep(jobs).await }).await.map_err(Failure::internal)?;
-    for (operation, answer) in operations.into_iter().zip(&kept) {
-        count(app, operation, answer);
+    for (operation, answer) in operations.iter().zip(&kept) {
+        count(app, operation, answer.as_ref().err());
     }
     let mut kept = kept.into_iter();
     let missing = || Err(Failure::internal("no answer for a job"));

@@ -14,7 +14,7 @@ use rolecall_shared::domain::{
     ClaimId, Code, DatabaseName, Env, Failure, HostKey, Job, KindName, Login, NameRules, Operation, Profiles,
     RoleName, SslMode, Target, TargetKey, TicketId,
 };
-use rolecall_shared::queue::{BellDelay, Depth, Queue};
+use rolecall_shared::queue::{BellDelay, Bells, Depth, LaneOpening, Queue};
 use rolecall_shared::tickets::{
     Accepted, Claimed, Close, ClosingAs, Enqueued, HostState, Moved, Settled, Tickets,
 };
@@ -199,6 +199,14 @@ impl Queue for FakeQueue {
         self.check()?;
         Ok(Depth { messages: self.depth.load(Ordering::SeqCst), consumers: 0 })
     }
+
+    async fn bells(&self, _prefetch: u16) -> Result<Box<dyn Bells>, Failure> {
+        unreachable!("the intake hears no bells")
+    }
+
+    async fn open_lane(&self, _host: &HostKey, _prefetch: u16) -> Result<LaneOpening, Failure> {
+        unreachable!("the intake opens no lane")
+    }
 }
 
 /// Tickets as far as the intake writes them.
@@ -325,6 +333,10 @@ impl Tickets for FakeTickets {
 
     async fn want_bell(&self, _host: &HostKey) -> Result<bool, Failure> {
         unimplemented!("the sweeper asks")
+    }
+
+    async fn lease(&self, _name: &str, _lifetime: Duration) -> Result<bool, Failure> {
+        unreachable!("the intake asks for no lease")
     }
 
     async fn host_state(&self, _host: &HostKey) -> Result<HostState, Failure> {

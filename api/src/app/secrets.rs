@@ -50,6 +50,7 @@ pub(crate) async fn take(caller: &Caller, app: &App, id: TicketId) -> Result<Han
     match app.control.take_secret(&ticket.job, &caller.actor(), app.clock.now()).await? {
         Take::Before(taken) => Err(taken_before(&taken)),
         Take::Now => {
+            app.metrics.secret_taken();
             if let Err(failure) = app.tickets.drop_secret(id).await {
                 // The row is written: nobody can take it again, and its lifetime ends it.
                 tracing::warn!(ticket = %id, %failure, "a taken secret could not be dropped");

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use rolecall_shared::domain::ticket::Ticket;
-use rolecall_shared::domain::{Code, Failure, Job, Target, TicketId};
+use rolecall_shared::domain::ticket::{State, Ticket};
+use rolecall_shared::domain::{Code, Failure, Job, Operation, Target};
 
 use super::keep::{Keeper, Kept, key_reused};
 use super::submission::Submission;
@@ -22,9 +22,9 @@ impl App {
 
 /// Keeps a job and answers its ticket; with a key that is known, the ticket that is there.
 pub(crate) async fn submit(caller: &Caller, app: &Arc<App>, asked: Submission) -> Result<Ticket, Failure> {
-    let operation = asked.operation.name();
+    let operation = asked.operation.clone();
     let submitted = keep_one(caller, app, asked).await;
-    count(app, operation, &submitted);
+    count(app, &operation, submitted.as_ref().err());
     present(caller, app, submitted?).await
 }
 
@@ -101,12 +101,12 @@ pub(super) async fn present(caller: &Caller, app: &App, kept: Kept) -> Result<Ti
         Kept::Before(ticket) => Ok(*ticket),
         Kept::Now(job, state) if state.is_final() => {
             // A lane was faster than this answer. The job is accepted whatever the store says now.
-            let id: TicketId = job.ticket;
+            let id = job.ticket;
             match tickets::find(caller, app, id).await {
                 Ok(ticket) => Ok(ticket),
                 Err(failure) => {
                     tracing::warn!(ticket = %id, %failure, "a finished ticket could not be read back");
-                    Ok(fresh(*job, rolecall_shared::domain::ticket::State::Running))
+                    Ok(fresh(*job, State::Running))
                 }
             }
         }
@@ -114,14 +114,14 @@ pub(super) async fn present(caller: &Caller, app: &App, kept: Kept) -> Result<Ti
     }
 }
 
-fn fresh(job: Job, state: rolecall_shared::domain::ticket::State) -> Ticket {
+fn fresh(job: Job, state: State) -> Ticket {
     Ticket { job, state, revision: 0, attempts: 0, ending: None, finished_at: None, dead_lettered: None }
 }
 
-/// Counts what became of a request for a job.
-pub(super) fn count<T>(app: &App, operation: &'static str, answer: &Result<T, Failure>) {
-    match answer {
-        Ok(_) => app.metrics.job_submitted(operation),
-        Err(failure) => app.metrics.job_refused(failure.code()),
+/// Counts what became of a job that could be read.
+pub(super) fn count(app: &App, operation: &Operation, refused: Option<&Failure>) {
+    match refused {
+        None => app.metrics.job_submitted(operation),
+        Some(failure) => app.metrics.job_refused(failure.code()),
     }
 }

@@ -163,7 +163,7 @@ keys! {
 
     LOG_JSON: Flag = "log.json" { default: false }
         "JSON lines instead of text.";
-    LOG_FILTER: Text = "log.filter" { default: "info,lapin=warn,redis=warn,tokio_postgres=warn,hyper=warn,h2=warn" }
+    LOG_FILTER: Text = "log.filter" { default: "info,lapin=off,redis=warn,hyper=warn,h2=warn" }
         "What is logged: a level, or module=level, separated by commas.";
 
     NAMES_ROLE_PATTERN: Text = "names.role_pattern" { default: NameRules::DEFAULT_PATTERN }

@@ -65,17 +65,29 @@ impl Control {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::{Actor, HostKey, Job, TargetKey, TicketId};
+    use jiff::Timestamp;
 
     /// Callers await these on a multi-threaded runtime; what is not `Send` fails to compile here and not there.
     #[test]
     fn every_call_can_move_between_threads() {
         fn moves<T: Send>(_: impl Fn(&'static Control) -> T) {}
-        moves(|control| control.ping());
-        moves(|control| control.check_migrated());
+        fn moves_too<A: 'static, T: Send>(
+            _: impl Fn(&'static Control, &'static A, &'static Actor, Timestamp) -> T,
+        ) {
+        }
+        moves_too(|control, job: &Job, actor, at| control.take_secret(job, actor, at));
+        moves_too(|control, target: &NewTarget, actor, at| control.put_target(target, None, actor, at));
+        moves_too(|control, key: &TargetKey, actor, at| control.remove_target(key, None, actor, at));
+        moves_too(|control, host: &HostKey, actor, at| control.pause_host(host, "", actor, at));
+        moves_too(|control, host: &HostKey, actor, at| control.resume_host(host, actor, at));
+        moves(Control::ping);
+        moves(Control::check_migrated);
         moves(|control| control.list_targets(None, 1));
-        moves(|control| control.list_hosts());
+        moves(Control::list_hosts);
         moves(|control| control.settle(&[]));
         moves(|control| control.find_history(&[]));
         moves(|control| control.find_account(""));
+        moves(|control| control.find_taken(TicketId::derived("", "")));
     }
 }

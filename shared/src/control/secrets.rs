@@ -43,6 +43,8 @@ impl Control {
     /// statement is then sent again under the same claim, on another connection: it waits for the first one if that is
     /// still under way, and finds in the end either its own claim, from whichever attempt, or somebody else's.
     ///
+    /// To be called where a caller who hangs up does not cancel it: the row may stand by then, and nobody would hear.
+    ///
     /// # Errors
     /// `Code::ControlDatabaseUnavailable`: after a lost answer and as many fruitless tries it is not known who took it.
     /// The password then stays where it is, and a later call may be told that this one took it.

@@ -84,9 +84,9 @@ impl Metrics {
         inner.request_duration.get_or_create(&Route { route: route.to_owned() }).observe(took.as_secs_f64());
     }
 
-    /// A job was accepted; `operation` is its [`Operation::name`].
-    pub fn job_submitted(&self, operation: &'static str) {
-        self.0.submitted.get_or_create(&OfOperation { operation }).inc();
+    /// A job was accepted.
+    pub fn job_submitted(&self, operation: &Operation) {
+        self.0.submitted.get_or_create(&OfOperation { operation: operation.name() }).inc();
     }
 
     /// A job was refused at the door.

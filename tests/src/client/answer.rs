@@ -76,7 +76,7 @@ impl Answer {
     /// The id of the ticket it shows.
     #[track_caller]
     pub fn id(&self) -> String {
-        self.text("id").to_owned()
+        self.text("ticket").to_owned()
     }
 
     /// The names of the fields a problem complains about.

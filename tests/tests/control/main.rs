@@ -1,13 +1,18 @@
 //! The control database's module against a real server. Each test has a database of its own.
 
+#![expect(clippy::unwrap_used, reason = "a test ends where it is surprised")]
+
 mod accounts;
 mod audit;
 mod migrations;
 mod outages;
+mod proxy;
 mod registry;
 mod secrets;
 mod settle;
 mod tls;
+
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use rolecall_shared::domain::{
@@ -46,5 +51,21 @@ fn create_role(role: &str) -> Job {
         submitted_at: at(1),
         deadline_at: at(901),
         metadata: [("pipeline".to_owned(), "'4711\" \u{1F980}".to_owned())].into(),
+    }
+}
+
+/// How many statements of the product wait for a lock in this database.
+async fn lock_waits(client: &tokio_postgres::Client) -> i64 {
+    let sql = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() \
+               AND application_name = 'rolecall' AND wait_event_type = 'Lock'";
+    client.query_one(sql, &[]).await.unwrap().get(0)
+}
+
+/// Returns when so many wait.
+async fn until_lock_waits(client: &tokio_postgres::Client, wanted: i64) {
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while lock_waits(client).await != wanted {
+        assert!(Instant::now() < deadline, "{wanted} statements should wait for a lock");
+        tokio::task::yield_now().await;
     }
 }

@@ -9,12 +9,13 @@ use rolecall_shared::domain::{Code, Failure};
 use rolecall_tests::control::ControlDatabase;
 use rolecall_tests::stack::Stack;
 
-use crate::{actor, at, create_role, key};
+use crate::proxy::Proxy;
+use crate::{actor, at, create_role, key, until_lock_waits};
 
 const TIMEOUT: Duration = Duration::from_millis(500);
 
 /// Room for a busy machine; far below what "hangs" would be.
-const IN_TIME: Duration = Duration::from_secs(5);
+const IN_TIME: Duration = Duration::from_secs(15);
 
 fn settings(url: &str) -> config::Control {
     config::Control { url: url.to_owned().into(), owner_url: None, pool: 2, timeout: TIMEOUT }
@@ -73,7 +74,9 @@ async fn the_log_in_is_refused() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_call_that_waits_too_long_fails_and_leaves_nothing_behind() {
     let (database, _) = ControlDatabase::migrated(Stack::shared()).await;
-    let control = Control::new(&settings(&database.writer_url)).unwrap();
+    // Long enough to open a connection on a busy machine.
+    let settings = config::Control { timeout: Duration::from_secs(2), ..settings(&database.writer_url) };
+    let control = Control::new(&settings).unwrap();
     let mut superuser = database.superuser().await;
     let lock = superuser.transaction().await.unwrap();
     lock.batch_execute("LOCK TABLE targets, history").await.unwrap();
@@ -91,17 +94,25 @@ async fn a_call_that_waits_too_long_fails_and_leaves_nothing_behind() {
     assert!(started.elapsed() < IN_TIME, "{:?}", started.elapsed());
 
     // The server gave up as well: nothing of ours waits for the lock any more, so nothing happens once it is free.
-    let waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() \
-                   AND application_name = 'rolecall' AND wait_event_type = 'Lock'";
-    let deadline = Instant::now() + IN_TIME;
-    while lock.query_one(waiting, &[]).await.unwrap().get::<_, i64>(0) > 0 {
-        assert!(Instant::now() < deadline, "statements still wait on the server");
-        tokio::task::yield_now().await;
-    }
+    until_lock_waits(&database.superuser().await, 0).await;
     lock.commit().await.unwrap();
     assert!(control.find_history(&[ticket]).await.unwrap().is_empty());
     assert!(control.find_target(&key("dev", "a")).await.unwrap().is_none());
     control.settle(&[settlement]).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn connections_that_died_in_silence_cost_one_call_its_timeout() {
+    let (database, _) = ControlDatabase::migrated(Stack::shared()).await;
+    let proxy = Proxy::start(&database, 0).await;
+    let settings = config::Control { timeout: Duration::from_secs(3), ..proxy.settings.clone() };
+    let control = Control::new(&settings).unwrap();
+    for result in futures_util::future::join_all((0..8).map(|_| control.ping())).await {
+        result.unwrap();
+    }
+    proxy.freeze();
+    assert_eq!(control.ping().await.unwrap_err().code(), Code::ControlDatabaseUnavailable);
+    control.ping().await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -11,7 +11,7 @@ use rolecall_tests::stack::Stack;
 use serde_json::json;
 use tokio_postgres::{AsyncMessage, NoTls};
 
-use crate::{actor, at, host, key};
+use crate::{actor, at, host, key, until_lock_waits};
 
 fn new_target(key: &TargetKey) -> NewTarget {
     NewTarget {
@@ -247,6 +247,31 @@ async fn a_pause_is_idempotent_and_audited() {
             (EventName::HostResumed, "eve", at(6), Some(db1), detail),
         ]
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_target_that_comes_while_the_last_one_goes_finds_its_host() {
+    let (database, control) = ControlDatabase::migrated(Stack::shared()).await;
+    let (leaving, coming) = (new_target(&key("dev", "leaving")), new_target(&key("dev", "coming")));
+    put(&control, &leaving, 1).await;
+    let (mut holder, watcher) = (database.superuser().await, database.superuser().await);
+    // Stops the removal right before it deletes the host's row.
+    let hold = holder.transaction().await.unwrap();
+    hold.batch_execute("SELECT FROM hosts FOR KEY SHARE").await.unwrap();
+    let ops = actor("ops");
+    let remove = control.remove_target(&leaving.key, None, &ops, at(2));
+    let (removed, ()) = tokio::join!(remove, async {
+        until_lock_waits(&watcher, 1).await;
+        let mut add = std::pin::pin!(control.put_target(&coming, None, &ops, at(3)));
+        tokio::select! {
+            added = &mut add => panic!("got past a removal that is not finished: {added:?}"),
+            () = until_lock_waits(&watcher, 2) => {}
+        }
+        hold.rollback().await.unwrap();
+        assert!(matches!(add.await.unwrap(), Put::Added(_)));
+    });
+    assert!(removed.unwrap().is_some());
+    assert_eq!(control.find_host(&coming.host).await.unwrap().unwrap().targets, [coming.key]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

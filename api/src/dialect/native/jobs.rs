@@ -48,7 +48,8 @@ pub(super) async fn submit(
     JsonObject(map): JsonObject,
 ) -> Result<Response, Problem> {
     let key = KeySource::Header(idempotency_key(&headers)?);
-    let asked = job_body::parse(&map, key, &app.settings)?;
+    let asked = job_body::parse(&map, key, &app.settings)
+        .inspect_err(|failure| app.metrics.job_refused(failure.code()))?;
     let mut ticket = submit::submit(&caller, &app, asked).await?;
 
     let wish = prefer::wait(&headers, app.settings.api.max_wait);

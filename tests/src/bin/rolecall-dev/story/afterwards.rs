@@ -35,7 +35,7 @@ impl Story<'_> {
         });
         let ended = self.submit_and_wait(&job).await;
         self.check(ended.find("outcome") == Some("already_exists"), "its outcome is already_exists");
-        if let Some(id) = ended.find("id") {
+        if let Some(id) = ended.find("ticket") {
             let path = format!("/api/v2/tickets/{id}/secret");
             let none = self.call(Method::POST, &path, None, &["code"]).await;
             self.check(none.is_problem(404, "no_secret"), "404 no_secret: there is no new password");
@@ -53,7 +53,7 @@ impl Story<'_> {
         });
         let ended = self.submit_and_wait(&job).await;
         self.check(ended.find("outcome") == Some("password_reset"), "its outcome is password_reset");
-        let password = self.take_secret(ended.find("id")?).await?;
+        let password = self.take_secret(ended.find("ticket")?).await?;
         self.screen.act("log in with the old password and with the new one");
         let target = &self.targets[0];
         self.check(!target.accepts(&role.name, &role.password).await, "the old password is refused");

@@ -12,10 +12,10 @@ impl Story<'_> {
             "operation": "create_role", "kind": "app", "env": "dev", "database": "myapp_dev",
             "servername": "web01", "port": 8080, "deadline": "15m", "metadata": { "pipeline": "4711" },
         });
-        let fields = ["id", "state", "code", "detail", "errors"];
+        let fields = ["ticket", "state", "code", "detail", "errors"];
         let accepted = self.call(Method::POST, "/api/v2/jobs", Some(&job), &fields).await;
         self.check(accepted.status == 202, "202: the ticket exists and RabbitMQ has confirmed the job");
-        let id = accepted.find("id")?.to_owned();
+        let id = accepted.find("ticket")?.to_owned();
         let location = format!("/api/v2/tickets/{id}");
         self.check(accepted.header("location") == Some(&location), "Location names the ticket");
 

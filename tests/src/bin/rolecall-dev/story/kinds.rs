@@ -43,7 +43,7 @@ impl Story<'_> {
             let ended = self.submit_and_wait(&job).await;
             let is_created = ended.status == 200 && ended.find("outcome") == Some("created");
             self.check(is_created, &format!("200: {name} is created"));
-            let password = self.take_secret(ended.find("id")?).await?;
+            let password = self.take_secret(ended.find("ticket")?).await?;
 
             let role = Made { name: name.to_owned(), password };
             let [first, second] = self.targets;
