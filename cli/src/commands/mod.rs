@@ -3,6 +3,7 @@
 mod accounts;
 mod api;
 mod config;
+mod healthcheck;
 mod keys;
 mod migrate;
 mod run;
@@ -30,6 +31,7 @@ pub fn dispatch(args: &Args) -> anyhow::Result<ExitCode> {
         Command::Accounts { command: Accounts::Create(create) } => accounts::create(file, create)?,
         Command::Config { command: Config::Sample } => config::sample()?,
         Command::Config { command: Config::Check(output) } => return config::check(file, *output),
+        Command::Healthcheck { url } => healthcheck::run(url)?,
         Command::Version(output) => version::run(*output)?,
     }
     Ok(ExitCode::SUCCESS)
