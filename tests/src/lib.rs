@@ -9,6 +9,7 @@
 //! * [`installation`]: everything one Rolecall needs, apart from all others: databases, prefixes, keys, settings.
 //! * [`process`]: `rolecall api`, `worker` or `serve` as a process, with its log, its end and its sudden end.
 //! * [`client`]: a caller over HTTP.
+//! * [`product`]: what the binary says of itself, for suites about files and documents.
 //! * [`conformance`]: what every implementation of a port must do. [`redis_server`]: a Redis of a test's own.
 //! * [`running`]: all of it together; what most suites start from.
 //! * [`eventually`](eventually::eventually): waits for a condition with a deadline; the only place that sleeps.
@@ -49,6 +50,7 @@ pub mod control;
 pub mod eventually;
 pub mod installation;
 pub mod process;
+pub mod product;
 pub mod redis_server;
 pub mod running;
 pub mod stack;
