@@ -1,26 +1,27 @@
 # Everything a checkout needs. `make` alone lists the targets.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up down status test check toolchain clean
+.PHONY: help demo up down status test check build toolchain clean
 
 # rustup's place, for shells that were not started again since it was installed.
 export PATH := $(PATH):$(HOME)/.cargo/bin
 
-DEV := cargo run --quiet --locked --package rolecall-tests --bin rolecall-dev --
+# Not `cargo run`: for one package alone Cargo would build some dependencies once more.
+DEV = "$$(cargo metadata --no-deps --format-version 1 | sed 's/.*"target_directory":"\([^"]*\)".*/\1/')/debug/rolecall-dev"
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-demo: toolchain build ## show the whole product once, on servers of its own; leaves nothing behind
+demo: build ## show the whole product once, on servers of its own; leaves nothing behind
 	@$(DEV) demo
 
-up: toolchain build ## start servers, api and worker, and leave them running
+up: build ## start servers, api and worker, and leave them running
 	@$(DEV) up
 
-down: toolchain ## end what `make up` started and remove its data
+down: build ## end what `make up` started and remove its data
 	@$(DEV) down
 
-status: toolchain ## say what of `make up` is running
+status: build ## say what of `make up` is running
 	@$(DEV) status
 
 test: check ## run `check`, then all tests, on servers of their own
@@ -31,7 +32,6 @@ check: toolchain ## formatting, lints, documentation; warnings are errors
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 	RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --locked --quiet
 
-.PHONY: build
 # Shows the progress of the first build, which takes minutes.
 build: toolchain
 	@cargo build --locked --workspace --bins
@@ -41,5 +41,5 @@ toolchain:
 
 clean: ## end leftover servers of this checkout, remove all that was built
 	@tests/stack/stack down
-	@test ! -d .run || $(DEV) down
+	@test ! -d .run || $(MAKE) down
 	cargo clean

@@ -37,7 +37,8 @@ impl Role {
     }
 }
 
-/// A running process. Dropped, it is killed; if the test is failing by then, the end of its log is printed.
+/// A running process. Dropped, it is killed; if the test is failing by then, the end of its log is printed, which is
+/// why the panics here do not show it.
 #[derive(Debug)]
 pub struct Process {
     role: Role,
@@ -84,7 +85,7 @@ impl Process {
 
     fn assert_runs(&self) {
         if let Some(status) = self.has_ended() {
-            panic!("rolecall {} ended with {status}:\n{}", self.role.as_str(), self.log_tail());
+            panic!("rolecall {} ended with {status}", self.role.as_str());
         }
     }
 
@@ -95,12 +96,16 @@ impl Process {
 
     /// Where it listens, such as `http://127.0.0.1:41234`; it says so in its log.
     pub fn url(&self) -> String {
-        self.find_url().unwrap_or_else(|| panic!("no address in the log yet:\n{}", self.log_tail()))
+        self.find_url().expect("the log says where it listens")
     }
 
     fn find_url(&self) -> Option<String> {
-        // With `serve` the api speaks first.
-        self.log_text().lines().find_map(listening_address).map(|address| format!("http://{address}"))
+        let part = match self.role {
+            Role::Api | Role::Serve => "api",
+            Role::Worker => "worker",
+        };
+        let log = self.log_text();
+        log.lines().find_map(|line| listening_address(line, part)).map(|address| format!("http://{address}"))
     }
 
     /// Its process id.
@@ -138,9 +143,8 @@ impl Process {
 
     /// Waits for the end.
     pub async fn ended(&self) -> ExitStatus {
-        within(PATIENCE, || async { self.has_ended() }).await.unwrap_or_else(|| {
-            panic!("rolecall {} still runs after {PATIENCE:?}:\n{}", self.role.as_str(), self.log_tail())
-        })
+        let status = within(PATIENCE, || async { self.has_ended() }).await;
+        status.unwrap_or_else(|| panic!("rolecall {} still runs after {PATIENCE:?}", self.role.as_str()))
     }
 
     /// Ends it at once, as a power cut would: SIGKILL.
@@ -196,9 +200,10 @@ pub fn send(name: &str, pid: u32) -> bool {
         .is_ok_and(|status| status.success())
 }
 
-/// The address in a log line that says `listening`, as text or as JSON.
-pub fn listening_address(line: &str) -> Option<SocketAddr> {
+/// The address in a log line, text or JSON, that says that this part (`api` or `worker`) is `listening`.
+fn listening_address(line: &str, part: &str) -> Option<SocketAddr> {
     let (_, rest) = line.split_once("listening")?;
+    let (_, rest) = rest.split_once(&format!("\"{part}\""))?;
     rest.split(|c: char| !(c.is_ascii_hexdigit() || matches!(c, '.' | ':' | '[' | ']')))
         .find_map(|word| word.parse().ok())
 }
@@ -210,11 +215,12 @@ mod tests {
     #[test]
     fn the_address_is_found_in_text_and_in_json() {
         for line in [
-            "2026-01-01T10:00:00Z  INFO rolecall: listening addr=127.0.0.1:41234 role=api",
-            r#"{"level":"INFO","fields":{"message":"listening","addr":"127.0.0.1:41234"}}"#,
+            r#"2026-01-01T10:00:00Z  INFO rolecall: listening part="api" addr=127.0.0.1:41234"#,
+            r#"{"level":"INFO","fields":{"message":"listening","part":"api","addr":"127.0.0.1:41234"}}"#,
         ] {
-            assert_eq!(listening_address(line).unwrap().port(), 41234, "{line}");
+            assert_eq!(listening_address(line, "api").unwrap().port(), 41234, "{line}");
+            assert_eq!(listening_address(line, "worker"), None, "{line}");
         }
-        assert_eq!(listening_address("connected to 127.0.0.1:41234"), None);
+        assert_eq!(listening_address("connected to 127.0.0.1:41234", "api"), None);
     }
 }

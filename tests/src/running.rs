@@ -5,6 +5,7 @@ use std::ops::Deref;
 use crate::client::Client;
 use crate::installation::{Builder, Installation};
 use crate::process::{Process, Role};
+use crate::stack::Stack;
 
 /// One api, one worker, and a client that may do everything. Derefs to the [`Installation`].
 #[derive(Debug)]
@@ -23,6 +24,11 @@ impl Running {
     /// A new installation, started; see [`Builder::start`].
     pub async fn start(name: &str) -> Self {
         Installation::builder(name).start().await
+    }
+
+    /// The same on a stack of its own, for tests that end servers.
+    pub async fn on(stack: &Stack, name: &str) -> Self {
+        Installation::builder(name).on(stack).start().await
     }
 
     /// Ends the worker as SIGTERM would and starts another, with the settings of now.

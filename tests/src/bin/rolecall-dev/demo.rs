@@ -7,7 +7,7 @@ use rolecall_tests::{Client, Target};
 
 use crate::place::{Place, free_port};
 use crate::screen::{self, Screen};
-use crate::up::Setup;
+use crate::up::{Setup, start_servers};
 use crate::{blocking, story};
 
 /// The whole demonstration. The exit code is 0 only if everything was as it should be.
@@ -23,7 +23,8 @@ pub async fn run(screen: &Screen) -> i32 {
         move || place.remove()
     })
     .await;
-    let setup = Setup::make(screen, &place, free_port(5000), 0).await;
+    let stack = start_servers(screen, &place).await;
+    let setup = Setup::make(screen, &place, stack, [free_port(5000), 0]).await;
     let [api, worker] =
         [Role::Api, Role::Worker].map(|role| Process::spawn(role, &setup.environment, place.dir()));
     api.ready().await;

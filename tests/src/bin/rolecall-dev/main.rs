@@ -57,21 +57,27 @@ async fn main() -> ExitCode {
             let code = run(demo::run(&screen)).await;
             // Whatever happened, also when the demonstration was interrupted: its servers are ended.
             Place::demo().remove();
+            if code == INTERRUPTED {
+                screen::line("\nInterrupted; everything that was started has ended.");
+            }
             code
         }
         Command::Up => run(up::up(&screen)).await,
         Command::Down => run(up::down(&screen)).await,
-        Command::Status => run(up::status(&screen)).await,
+        Command::Status => run(up::status()).await,
     };
     // Not a return: a script that is still running in a thread must not keep an interrupted command alive.
     std::process::exit(code)
 }
 
-/// The exit code of a command: its own, 1 when it panics, 130 when somebody ends it.
+/// What a shell reports for a command that Ctrl-C ended.
+const INTERRUPTED: i32 = 130;
+
+/// The exit code of a command: its own, 1 when it panics, [`INTERRUPTED`] when somebody ends it.
 async fn run(command: impl Future<Output = i32>) -> i32 {
     tokio::select! {
         code = AssertUnwindSafe(command).catch_unwind() => code.unwrap_or(1),
-        () = interrupted() => 130,
+        () = interrupted() => INTERRUPTED,
     }
 }
 

@@ -15,7 +15,24 @@ const GREEN: &str = "32";
 const CYAN: &str = "36";
 
 /// The longest line of JSON that is shown.
-const WIDTH: usize = 150;
+const WIDTH: usize = 200;
+
+/// Fields that are shown first, in this order, as people would write them; `serde_json` sorts by name.
+const ORDER: [&str; 13] = [
+    "operation",
+    "kind",
+    "env",
+    "database",
+    "servername",
+    "username",
+    "env_prefix",
+    "hostname",
+    "port",
+    "ticket",
+    "state",
+    "outcome",
+    "user",
+];
 
 /// The terminal, and how many checks there were.
 #[derive(Debug)]
@@ -58,7 +75,7 @@ impl Screen {
 
     pub fn request(&self, method: &str, path: &str, body: Option<&Value>) {
         let body =
-            body.map(|body| format!(" {}", self.paint(DIM, &short(&body.to_string())))).unwrap_or_default();
+            body.map(|body| format!(" {}", self.paint(DIM, &short(&ordered(body))))).unwrap_or_default();
         println!("    {} {}{body}", self.paint(CYAN, "→"), self.paint(CYAN, &format!("{method} {path}")));
     }
 
@@ -71,8 +88,13 @@ impl Screen {
             .collect();
         // A refusal that nobody expected says more than the fields of a success.
         let shown = if shown.is_empty() { answer.body.clone() } else { Value::Object(shown) };
-        let shown = if shown.is_null() || shown == "" { String::new() } else { short(&shown.to_string()) };
+        let shown = if shown.is_null() || shown == "" { String::new() } else { short(&ordered(&shown)) };
         println!("    {} {} {}", self.paint(CYAN, "←"), answer.status, self.paint(DIM, &shown));
+    }
+
+    /// The status, and words about a body that is too long to be shown.
+    pub fn answer_in_words(&self, answer: &Answer, words: &str) {
+        println!("    {} {} {}", self.paint(CYAN, "←"), answer.status, self.paint(DIM, words));
     }
 
     /// Something that happens besides HTTP, such as a log-in.
@@ -117,6 +139,16 @@ impl Screen {
 
 pub fn line(text: &str) {
     println!("{text}");
+}
+
+/// JSON in one line.
+fn ordered(value: &Value) -> String {
+    let Some(object) = value.as_object() else { return value.to_string() };
+    let rank = |name: &str| ORDER.iter().position(|known| *known == name).unwrap_or(ORDER.len());
+    let mut members: Vec<_> = object.iter().collect();
+    members.sort_by_key(|(name, _)| rank(name));
+    let members: Vec<_> = members.iter().map(|(name, value)| format!("\"{name}\":{value}")).collect();
+    format!("{{{}}}", members.join(","))
 }
 
 fn short(text: &str) -> String {

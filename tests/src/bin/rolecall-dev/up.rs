@@ -28,16 +28,15 @@ pub struct Setup {
 }
 
 impl Setup {
-    /// Makes everything in a place, on a stack that holds nothing of Rolecall's yet.
-    pub async fn make(screen: &Screen, place: &Place, api_port: u16, worker_port: u16) -> Self {
-        let stack = start_servers(screen, place).await;
+    /// Makes everything in a place, on its stack, which holds nothing of Rolecall's yet.
+    pub async fn make(screen: &Screen, place: &Place, stack: Stack, [api, worker]: [u16; 2]) -> Self {
         let control = ControlDatabase::create(&stack).await;
         let targets = [1, 2].map(|number| Target::of(&stack, number));
         let mut settings = settings::of(&stack, &control, &targets, &place.file("seal.keys"), "rolecall");
         let password = unique();
         let own = [
-            ("api.listen", format!("127.0.0.1:{api_port}")),
-            ("worker.listen", format!("127.0.0.1:{worker_port}")),
+            ("api.listen", format!("127.0.0.1:{api}")),
+            ("worker.listen", format!("127.0.0.1:{worker}")),
             ("account.user", USER.to_owned()),
             ("account.password", password.clone()),
         ];
@@ -73,7 +72,8 @@ impl Setup {
     }
 }
 
-async fn start_servers(screen: &Screen, place: &Place) -> Stack {
+/// The stack of a place and the binary, the two things that take time.
+pub async fn start_servers(screen: &Screen, place: &Place) -> Stack {
     place.make();
     let start = Instant::now();
     let stack = blocking({
@@ -97,7 +97,7 @@ pub async fn up(screen: &Screen) -> i32 {
     let setup = if let Some(found) = Setup::found(&place, &stack) {
         found
     } else {
-        let setup = Setup::make(screen, &place, free_port(5000), free_port(5001)).await;
+        let setup = Setup::make(screen, &place, stack, [free_port(5000), free_port(5001)]).await;
         place.write("env", &write_variables(&setup.environment));
         place.write("curl", &format!("user = \"{}:{}\"\nsilent\nshow-error\n", setup.user, setup.password));
         setup
@@ -117,7 +117,7 @@ pub async fn up(screen: &Screen) -> i32 {
         assert!(matches!(answer.status, 200 | 201), "a target is not registered: {answer}");
         screen.done(&format!("target {env}/{database}"), &target.host());
     }
-    say_how_to_call(screen, &place, &setup);
+    say_how_to_call(&place, &setup);
     0
 }
 
@@ -130,7 +130,7 @@ async fn wait_until_ready(process: &Background, url: &str) {
     assert!(is_ready.await.is_some(), "it is not ready:\n{}", process.log_tail());
 }
 
-fn say_how_to_call(screen: &Screen, place: &Place, setup: &Setup) {
+fn say_how_to_call(place: &Place, setup: &Setup) {
     let (url, curl, env) = (setup.url(), place.shown("curl"), place.shown("env"));
     screen::line(&format!(
         r#"
@@ -145,10 +145,11 @@ A role, its ticket, its password:
 
 The commands of the binary find this installation with the variables of {env}:
 
-    (set -a; . {env}; target/debug/rolecall doctor)
+    (set -a; . {env}; {program} keys list)
 
 `make down` ends it and removes its data."#,
         user = setup.user,
+        program = binary::rolecall().display(),
         password = setup.password,
     ));
 }
@@ -167,7 +168,7 @@ pub async fn down(screen: &Screen) -> i32 {
 }
 
 /// Says what runs.
-pub async fn status(screen: &Screen) -> i32 {
+pub async fn status() -> i32 {
     let place = Place::up();
     let Some(servers) = blocking({
         let place = place.clone();

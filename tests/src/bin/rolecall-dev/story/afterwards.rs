@@ -87,8 +87,11 @@ impl Story<'_> {
 
     pub(super) async fn show_the_audit(&self) {
         self.screen.step("All of it stands in the audit");
-        let answer = self.call(Method::GET, "/api/v2/audit?limit=100", None, &["next_cursor"]).await;
+        let path = "/api/v2/audit?limit=100";
+        self.screen.request("GET", path, None);
+        let answer = self.client.get(path).await;
         let events = answer.at("items").as_array().cloned().unwrap_or_default();
+        self.screen.answer_in_words(&answer, &format!("{} events, shown from the oldest on", events.len()));
         let text = |event: &Value, name: &str| event[name].as_str().unwrap_or_default().to_owned();
         let rows: Vec<_> = events
             .iter()

@@ -24,8 +24,14 @@ impl Story<'_> {
         // Each look waits up to ten seconds for a change; six of them are more than enough.
         for _ in 0..6 {
             let path = format!("{location}?wait=10");
-            ended =
-                self.call(Method::GET, &path, None, &["state", "outcome", "role", "code", "detail"]).await;
+            ended = self
+                .call(
+                    Method::GET,
+                    &path,
+                    None,
+                    &["state", "outcome", "role", "problem", "waiting_reason", "code"],
+                )
+                .await;
             if ended.is_final() {
                 break;
             }

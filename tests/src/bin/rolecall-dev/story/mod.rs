@@ -51,7 +51,7 @@ impl Story<'_> {
 
     /// A job that is submitted and waited for in one request.
     async fn submit_and_wait(&self, job: &Value) -> Answer {
-        let fields = ["ticket", "state", "outcome", "role", "missing", "code", "detail"];
+        let fields = ["ticket", "state", "outcome", "role", "missing", "problem", "code", "detail"];
         self.call_preferring(Method::POST, "/api/v2/jobs", Some(job), &fields, Some("wait=30")).await
     }
 
