@@ -1,7 +1,7 @@
 # Everything a checkout needs. `make` alone lists the targets.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up down status test check build toolchain clean
+.PHONY: help demo up down status test check build bench toolchain clean
 
 # rustup's place, for shells that were not started again since it was installed.
 export PATH := $(PATH):$(HOME)/.cargo/bin
@@ -38,6 +38,10 @@ build: toolchain
 
 toolchain:
 	@tests/toolchain
+
+bench: toolchain ## measure bursts and memory of a release build, on servers of its own
+	@cargo build --locked --release --package rolecall --package rolecall-tests --bins
+	@ROLECALL_BIN=$(CURDIR)/target/release/rolecall target/release/rolecall-bench
 
 clean: ## end leftover servers of this checkout, remove all that was built
 	@tests/stack/stack down

@@ -61,7 +61,7 @@ pub enum Command {
         #[command(subcommand)]
         command: Config,
     },
-    /// Ask a health URL, such as http://127.0.0.1:5000/readyz; done if the answer is 200. For containers.
+    /// Ask a health URL, such as `http://127.0.0.1:5000/readyz`; done if the answer is 200. For containers.
     Healthcheck {
         /// Plain HTTP, with its port.
         url: String,

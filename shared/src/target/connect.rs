@@ -26,6 +26,9 @@ const TCP_GIVES_UP: Duration = Duration::from_secs(11);
 /// `client_connection_check_interval` must be 0 on systems that cannot look at a socket without reading it.
 const OPTIONAL: [&str; 2] = ["client_connection_check_interval", "idle_session_timeout"];
 
+/// What our sessions call themselves (`application_name`).
+pub(super) const APPLICATION_NAME: &str = "rolecall";
+
 /// Opens sessions; knows log-ins, TLS and limits. Clones share.
 #[derive(Clone)]
 pub struct Connector {
@@ -161,7 +164,7 @@ fn driver_config(
         .user(&credentials.user)
         .password(credentials.password.expose())
         .dbname(database.as_str())
-        .application_name("rolecall")
+        .application_name(APPLICATION_NAME)
         .options(options.join(" "))
         .keepalives_idle(Duration::from_secs(5))
         .keepalives_interval(Duration::from_secs(2))

@@ -1,13 +1,40 @@
 //! The host lock: at most one lane of all workers on a host.
 
+use std::fmt;
+
 use tokio_postgres::types::Type;
 
+use super::connect::APPLICATION_NAME;
 use super::{Session, TargetError};
 
 /// The key of the host lock, `rolecall` in ASCII: a session advisory lock in the host's lock database. Constant,
 /// because advisory locks are kept per database already and there is one lock per host; whatever names lead to
 /// a server, they meet at it.
 pub const HOST_LOCK_KEY: i64 = 0x726f_6c65_6361_6c6c;
+
+/// Who holds a host lock; its text, `user (application) pid N`, is for `waiting_reason`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LockHolder {
+    /// The role it is logged in as.
+    pub user: String,
+    /// What it calls itself; anybody may call itself anything.
+    pub application: String,
+    /// Its backend on the target.
+    pub pid: i32,
+}
+
+impl LockHolder {
+    /// Whether it goes by our name: another lane, and not a stranger.
+    pub fn is_a_lane(&self) -> bool {
+        self.application == APPLICATION_NAME
+    }
+}
+
+impl fmt::Display for LockHolder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({}) pid {}", self.user, self.application, self.pid)
+    }
+}
 
 impl Session {
     /// Takes the host lock if it is free; the session must be in the host's lock database. It is held until
@@ -21,9 +48,8 @@ impl Session {
         Ok(taken)
     }
 
-    /// Who holds the host lock: `user (application) pid N`, for `waiting_reason`. `None` if nobody does, or not
-    /// any more.
-    pub async fn host_lock_holder(&self) -> Result<Option<String>, TargetError> {
+    /// Who holds the host lock; `None` if nobody does, or not any more.
+    pub async fn host_lock_holder(&self) -> Result<Option<LockHolder>, TargetError> {
         // How a bigint key is shown: "pg_locks" in the manual.
         let sql = "SELECT coalesce(a.usename::text, 'unknown'), coalesce(a.application_name, ''), l.pid
              FROM pg_locks l LEFT JOIN pg_stat_activity a ON a.pid = l.pid
@@ -33,10 +59,9 @@ impl Session {
              LIMIT 1";
         let rows = self.query(sql, &[(&HOST_LOCK_KEY, Type::INT8)]).await?;
         Ok(rows.first().map(|row| {
-            let (user, application, pid): (String, String, i32) = (row.get(0), row.get(1), row.get(2));
-            // Anybody may call an application anything.
-            let application: String = application.chars().filter(|c| !c.is_control()).collect();
-            format!("{user} ({application}) pid {pid}")
+            let application: String = row.get(1);
+            let application = application.chars().filter(|c| !c.is_control()).collect();
+            LockHolder { user: row.get(0), application, pid: row.get(2) }
         }))
     }
 

@@ -32,7 +32,7 @@ pub use check::CheckReport;
 pub use connect::Connector;
 pub use error::{TargetError, Verdict};
 pub use idle::IdleSessions;
-pub use lock::HOST_LOCK_KEY;
+pub use lock::{HOST_LOCK_KEY, LockHolder};
 pub use login::seal_login_password;
 pub use probe::RoleProbe;
 pub use purpose::Purpose;

@@ -21,7 +21,8 @@ async fn one_session_holds_the_lock_and_the_others_see_who() {
     assert!(one.try_host_lock().await.unwrap());
     assert!(!two.try_host_lock().await.unwrap());
     let holder = two.host_lock_holder().await.unwrap().unwrap();
-    assert!(holder.starts_with("role_create (rolecall) pid "), "{holder}");
+    assert!(holder.to_string().starts_with("role_create (rolecall) pid "), "{holder}");
+    assert!(holder.is_a_lane());
 
     one.unlock_all().await.unwrap();
     assert!(two.try_host_lock().await.unwrap());

@@ -92,7 +92,7 @@ impl Scene {
     /// Ends the backend of a session that holds the host lock of its database, and waits until it is gone.
     pub async fn end_backend_of(&self, session: &Session) {
         let holder = session.host_lock_holder().await.unwrap().expect("the session holds the host lock");
-        let pid: i32 = holder.rsplit(' ').next().unwrap().parse().unwrap();
+        let pid = holder.pid;
         self.admin.query_one("SELECT pg_terminate_backend($1)", &[&pid]).await.unwrap();
         until("the backend is gone", async || {
             let sql = "SELECT NOT EXISTS (SELECT FROM pg_stat_activity WHERE pid = $1)";

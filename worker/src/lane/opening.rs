@@ -73,7 +73,7 @@ impl HostSession {
         }
         let holder = session.host_lock_holder().await?;
         session.close().await;
-        if let Some(holder) = holder.filter(|holder| !holder.contains("(rolecall")) {
+        if let Some(holder) = holder.filter(|holder| !holder.is_a_lane()) {
             let cause = format!("the host lock is held by {holder}");
             worker.tickets.block_host(&target.host, Code::HostLockHeld, &cause, STRANGER_DELAYS).await?;
         }
