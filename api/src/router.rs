@@ -34,3 +34,6 @@ async fn unknown_path(_uri: Uri) -> Problem {
 async fn method_not_allowed(_method: Method) -> Problem {
     Failure::new(Code::MethodNotAllowed, "This path does not offer this method; see Allow.").into()
 }
+
+#[cfg(test)]
+mod tests;

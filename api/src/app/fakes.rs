@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{LazyLock, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -19,10 +19,19 @@ use rolecall_shared::tickets::{
     Accepted, Claimed, Close, ClosingAs, Enqueued, HostState, Moved, Settled, Tickets,
 };
 
+use tokio::sync::broadcast;
+
 use super::submission::Submission;
 use crate::auth::Caller;
 
+/// Made once: the name rules compile a regular expression.
+static SETTINGS: LazyLock<Settings> = LazyLock::new(make_settings);
+
 pub(crate) fn settings() -> Settings {
+    SETTINGS.clone()
+}
+
+fn make_settings() -> Settings {
     let seconds = Duration::from_secs;
     let rolecall = || "rolecall".to_owned();
     Settings {
@@ -51,14 +60,14 @@ pub(crate) fn settings() -> Settings {
             attempts: 3,
         },
         rabbitmq: config::RabbitMq {
-            url: "amqp://localhost:1".into(),
+            url: "amqp://127.0.0.1:1".into(),
             prefix: rolecall(),
             timeout: seconds(1),
             publish_window: 1,
         },
-        redis: config::Redis { url: "redis://localhost:1".into(), prefix: rolecall(), timeout: seconds(1) },
+        redis: config::Redis { url: "redis://127.0.0.1:1".into(), prefix: rolecall(), timeout: seconds(1) },
         control: config::Control {
-            url: "postgresql://localhost:1/x".into(),
+            url: "postgresql://nobody@127.0.0.1:1/x".into(),
             owner_url: None,
             pool: 1,
             timeout: seconds(1),
@@ -112,7 +121,7 @@ pub(crate) fn target(hostname: &str) -> Target {
 pub(crate) fn submission(role: &str) -> Submission {
     let operation = Operation::CreateRole {
         kind: KindName::parse("app").unwrap(),
-        role: RoleName::parse(role, &NameRules::default()).unwrap(),
+        role: RoleName::parse(role, &SETTINGS.names).unwrap(),
     };
     Submission { operation, target: target("db1").key, deadline: None, metadata: BTreeMap::new(), key: None }
 }
@@ -210,8 +219,10 @@ impl Queue for FakeQueue {
 }
 
 /// Tickets as far as the intake writes them.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct FakeTickets {
+    /// Tells of changes.
+    pub(crate) moved: broadcast::Sender<Moved>,
     pub(crate) tickets: Mutex<HashMap<TicketId, Ticket>>,
     /// A lane is this much faster than the intake: what it finds when it enqueues or withdraws.
     pub(crate) lane_made_it: Mutex<Option<State>>,
@@ -219,7 +230,26 @@ pub(crate) struct FakeTickets {
     pub(crate) breaks_after_accepting: AtomicBool,
 }
 
+impl Default for FakeTickets {
+    fn default() -> Self {
+        Self {
+            moved: broadcast::Sender::new(16),
+            tickets: Mutex::default(),
+            lane_made_it: Mutex::default(),
+            breaks_after_accepting: AtomicBool::default(),
+        }
+    }
+}
+
 impl FakeTickets {
+    /// Puts a ticket into the store, as a lane would, and tells of it.
+    pub(crate) fn put(&self, ticket: Ticket) {
+        let id = ticket.job.ticket;
+        self.tickets.lock().unwrap().insert(id, ticket);
+        // Nobody listens in tests of single use cases.
+        let _ = self.moved.send(Moved::Ticket(id));
+    }
+
     fn check(&self) -> Result<(), Failure> {
         if self.breaks_after_accepting.load(Ordering::SeqCst) {
             Err(Failure::new(Code::TicketStoreUnavailable, "down"))
@@ -323,8 +353,8 @@ impl Tickets for FakeTickets {
         Ok(())
     }
 
-    fn moved(&self) -> tokio::sync::broadcast::Receiver<Moved> {
-        tokio::sync::broadcast::channel(1).1
+    fn moved(&self) -> broadcast::Receiver<Moved> {
+        self.moved.subscribe()
     }
 
     async fn clear_bell(&self, _host: &HostKey) -> Result<(), Failure> {

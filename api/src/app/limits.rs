@@ -31,6 +31,12 @@ impl Limits {
     pub(crate) fn stream(&self) -> Result<OwnedSemaphorePermit, Failure> {
         take(&self.streams, "Too many requests wait for tickets at once.")
     }
+
+    /// How many wait now, where one may.
+    #[cfg(test)]
+    pub(crate) fn streams_taken(&self) -> usize {
+        1 - self.streams.available_permits()
+    }
 }
 
 fn take(semaphore: &Arc<Semaphore>, detail: &str) -> Result<OwnedSemaphorePermit, Failure> {

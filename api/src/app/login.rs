@@ -9,7 +9,8 @@ use std::path::{Component, Path};
 use jiff::Timestamp;
 use rolecall_shared::config::Settings;
 use rolecall_shared::domain::{Code, Failure, HostKey, Login, LoginPassword, Target, TargetKey};
-use rolecall_shared::seal::KeyRing;
+use rolecall_shared::seal::{KeyRing, Password};
+use rolecall_shared::target::seal_login_password;
 use secrecy::{ExposeSecret, SecretString};
 
 /// The log-in as a caller states it.
@@ -77,7 +78,11 @@ pub(crate) fn settle(
         AskedLogin::Own { user, password } => (user, password),
     };
     let password = match password {
-        AskedPassword::Given(password) => LoginPassword::Sealed(seal(keys, place.0, &user, &password, now)?),
+        AskedPassword::Given(password) => {
+            let password = Password::from_string(password.expose_secret().to_owned().into());
+            let sealed = seal_login_password(keys, place.0, &user, &password, now);
+            LoginPassword::Sealed(sealed.map_err(Failure::internal)?)
+        }
         AskedPassword::Reference(reference) => {
             refuse_own_files(settings, &reference)?;
             reference
@@ -119,18 +124,6 @@ fn kept(before: Option<&Target>, user: &str, host: &HostKey) -> Result<LoginPass
             "is required for a new target, and when its user, hostname or port changes",
         )),
     }
-}
-
-/// To be replaced by `target::seal_login_password`, which writes the same associated data.
-fn seal(
-    keys: &KeyRing,
-    target: &TargetKey,
-    user: &str,
-    password: &SecretString,
-    now: Timestamp,
-) -> Result<Vec<u8>, Failure> {
-    let associated = format!("target-login:{target}:{user}");
-    keys.seal(password.expose_secret().as_bytes(), associated.as_bytes(), now).map_err(Failure::internal)
 }
 
 #[cfg(test)]

@@ -69,6 +69,24 @@ pub(crate) fn not_found() -> Failure {
     Failure::new(Code::TargetNotFound, "There is no such target.")
 }
 
+/// What becomes of jobs that wait for a host when a target leaves it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Waiting {
+    /// The target stays while there are any: [`Code::JobsWaiting`].
+    Refuse,
+    /// Those of this target fail as `target_changed`.
+    Fail,
+}
+
+impl Waiting {
+    async fn check(self, app: &App, host: &HostKey) -> Result<(), Failure> {
+        match self {
+            Self::Refuse => refuse_waiting(app, host).await,
+            Self::Fail => Ok(()),
+        }
+    }
+}
+
 /// Registers or changes a target.
 ///
 /// [`Code::JobsWaiting`] when the host is to change while jobs wait for the old one.
@@ -77,13 +95,14 @@ pub(crate) async fn put(
     app: &App,
     asked: AskedTarget,
     expected: Expected,
+    waiting: Waiting,
 ) -> Result<Put, Failure> {
     let before = app.control.find_target(&asked.key).await?;
     let expected = expected.as_revision(before.as_ref())?;
     if let Some(before) = &before
         && before.host != asked.host
     {
-        refuse_waiting(app, &before.host).await?;
+        waiting.check(app, &before.host).await?;
     }
     let now = app.clock.now();
     let place = (&asked.key, &asked.host);
@@ -99,8 +118,12 @@ pub(crate) async fn put(
         notes: asked.notes,
     };
     let put = app.control.put_target(&target, expected, &caller.actor(), now).await?;
-    if let Put::Changed { now, .. } = &put {
+    if let Put::Changed { before, now } = &put {
         try_at_once(app, &now.host).await;
+        if before.host != now.host {
+            // Its jobs there are settled by the lane that finds the target gone.
+            ring(app, &before.host).await;
+        }
     }
     Ok(put)
 }
@@ -111,11 +134,14 @@ pub(crate) async fn remove(
     app: &App,
     key: &TargetKey,
     expected: Expected,
+    waiting: Waiting,
 ) -> Result<Target, Failure> {
     let before = find(caller, app, key).await?;
     let expected = expected.as_revision(Some(&before))?;
-    refuse_waiting(app, &before.host).await?;
+    waiting.check(app, &before.host).await?;
     let removed = app.control.remove_target(key, expected, &caller.actor(), app.clock.now()).await?;
+    // Its jobs are settled by the lane that finds the target gone.
+    ring(app, &before.host).await;
     removed.ok_or_else(not_found)
 }
 
@@ -147,7 +173,10 @@ async fn refuse_waiting(app: &App, host: &HostKey) -> Result<(), Failure> {
     if waiting == 0 {
         return Ok(());
     }
-    let detail = format!("{waiting} jobs wait for the host {host}; let them run or cancel them first.");
+    let detail = format!(
+        "{waiting} jobs wait for the host {host}; let them run, cancel them, or fail this target's \
+                          with fail_waiting=true."
+    );
     let context = serde_json::json!({ "host": host, "waiting": waiting });
     Err(Failure::new(Code::JobsWaiting, detail).with_context(context))
 }

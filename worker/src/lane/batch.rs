@@ -33,14 +33,14 @@ impl Batch<'_> {
         &self,
         deliveries: Vec<Delivery>,
         queue: &mut dyn LaneQueue,
-        session: &mut HostSession,
+        mut session: Option<&mut HostSession>,
     ) -> Result<(), Trouble> {
         let last_tag = deliveries.last().map(|delivery| delivery.tag);
         let readable = self.put_aside_unreadable(deliveries, queue).await?;
         let mut waiting = self.without_copies_and_ended(readable).await?;
         while !waiting.is_empty() {
             let part = self.next_part(&mut waiting).await?;
-            self.run_part(part, queue, session).await?;
+            self.run_part(part, queue, session.as_deref_mut()).await?;
             if let Some(next) = waiting.front() {
                 // Everything before the next one is settled.
                 queue.done_through(next.tag - 1).await?;
@@ -158,7 +158,7 @@ impl Batch<'_> {
         &self,
         part: Part,
         queue: &mut dyn LaneQueue,
-        session: &mut HostSession,
+        session: Option<&mut HostSession>,
     ) -> Result<(), Trouble> {
         let Part { claim, items } = part;
         if items.is_empty() {

@@ -82,18 +82,24 @@ enum Together {
 
 impl Execution<'_> {
     /// Takes a part through steps 2 and 3. `Ok` has an ending for every item.
-    pub(super) async fn run(&self, items: Vec<Item>, host: &mut HostSession) -> Result<Vec<Ended>, Stopped> {
+    ///
+    /// Without a session, on a host that has lost its last target, every job ends as `target_changed`.
+    pub(super) async fn run(
+        &self,
+        items: Vec<Item>,
+        host: Option<&mut HostSession>,
+    ) -> Result<Vec<Ended>, Stopped> {
         let jobs: Vec<&Job> = items.iter().map(|item| &item.job).collect();
         let prepared = secrets::prepare(self.worker, &jobs).await?;
         let mut endings: BTreeMap<TicketId, Ending> = BTreeMap::new();
         let mut ready = Vec::with_capacity(items.len());
         for item in &items {
-            match self.ready(item, &prepared) {
+            match self.ready(item, &prepared, host.is_some()) {
                 Ok(found) => ready.push(found),
                 Err(ending) => drop(endings.insert(item.job.ticket, ending)),
             }
         }
-        if let Some(first) = ready.first() {
+        if let (Some(first), Some(host)) = (ready.first(), host) {
             host.log_in_for(self.worker, first.target).await?;
             let session = host.session();
             let outcomes = match self.together(&ready, session).await? {
@@ -121,8 +127,9 @@ impl Execution<'_> {
         &'b self,
         item: &'b Item,
         prepared: &'b BTreeMap<TicketId, Prepared>,
+        has_session: bool,
     ) -> Result<Ready<'b>, Ending> {
-        let target = self.targets.get(&item.job.target).ok_or_else(|| {
+        let target = self.targets.get(&item.job.target).filter(|_| has_session).ok_or_else(|| {
             failed(
                 Code::TargetChanged,
                 "The target was removed, or moved to another host, after the job was accepted.",

@@ -40,8 +40,6 @@ pub(crate) enum Ended {
     Idle,
     /// Other hosts want a turn.
     TurnOver,
-    /// Nobody registered this host.
-    Unregistered,
     /// An operator stopped it.
     Paused,
     /// It is in trouble and its time has not come.
@@ -62,7 +60,6 @@ impl Ended {
         match self {
             Self::Idle => "idle",
             Self::TurnOver => "turn_over",
-            Self::Unregistered => "unregistered",
             Self::Paused => "paused",
             Self::BackingOff => "backing_off",
             Self::Held => "held",
@@ -125,29 +122,40 @@ struct Lane<'a> {
 
 impl Lane<'_> {
     async fn work(&self) -> Result<Ended, Trouble> {
-        let mut session = match opening::open(self.worker, self.host).await? {
-            Opening::Open(session) => session,
-            Opening::Not(ended) => return Ok(ended),
-        };
+        match opening::open(self.worker, self.host).await? {
+            Opening::Open(mut session) => {
+                let worked = self.consume(Some(&mut session)).await;
+                // The queue is given back before the lock: whoever gets the lock finds every job in its place.
+                session.let_go(self.worker, worked.is_ok()).await;
+                worked
+            }
+            Opening::Orphaned => self.consume(None).await,
+            Opening::Not(ended) => Ok(ended),
+        }
+    }
+
+    /// Becomes the host's only consumer for a turn.
+    async fn consume(&self, session: Option<&mut HostSession>) -> Result<Ended, Trouble> {
         // From here a submit rings again: whatever is in the queue before this line, we shall see.
         self.worker.tickets.clear_bell(self.host).await?;
         let prefetch = u16::try_from(self.worker.settings.worker.batch).unwrap_or(u16::MAX);
-        let worked = match self.worker.queue.open_lane(self.host, prefetch).await? {
+        match self.worker.queue.open_lane(self.host, prefetch).await? {
             LaneOpening::Open(mut queue) => {
-                let worked = self.batches(queue.as_mut(), &mut session).await;
+                let worked = self.batches(queue.as_mut(), session).await;
                 let released = queue.release().await;
                 worked.and_then(|ended| released.map(|()| ended).map_err(Trouble::from))
             }
             LaneOpening::Held => Ok(Ended::Held),
             LaneOpening::Missing => Ok(Ended::Idle),
-        };
-        // The queue is given back before the lock: whoever gets the lock finds every job in its place.
-        session.let_go(self.worker, worked.is_ok()).await;
-        worked
+        }
     }
 
     /// Batch after batch until there is no more, or the turn is over.
-    async fn batches(&self, queue: &mut dyn LaneQueue, session: &mut HostSession) -> Result<Ended, Trouble> {
+    async fn batches(
+        &self,
+        queue: &mut dyn LaneQueue,
+        mut session: Option<&mut HostSession>,
+    ) -> Result<Ended, Trouble> {
         let limits = &self.worker.settings.worker;
         let began = Instant::now();
         let mut jobs = 0;
@@ -173,9 +181,12 @@ impl Lane<'_> {
             jobs += deliveries.len();
             self.worker.metrics.batch_run(deliveries.len());
             let Some(targets) = self.targets_now().await? else { return Ok(Ended::Paused) };
-            Batch { worker: self.worker, host: self.host, targets: &targets }
-                .run(deliveries, queue, session)
-                .await?;
+            let batch = Batch { worker: self.worker, host: self.host, targets: &targets };
+            batch.run(deliveries, queue, session.as_deref_mut()).await?;
+            if session.is_none() && !targets.is_empty() {
+                // A target was registered meanwhile: the next turn takes the lock and does what it is asked.
+                return Ok(Ended::TurnOver);
+            }
         }
     }
 
@@ -222,9 +233,8 @@ impl Lane<'_> {
                 Some(wait) => self.ring_later(wait).await,
                 None => self.worker.queue.ring(self.host, BellDelay::Now).await,
             },
-            // Resuming rings; a host in trouble has been rung for; our own servers ring by the unanswered bell;
-            // nobody can work for a host that is not registered.
-            Ended::Paused | Ended::HostTrouble | Ended::OurServers | Ended::Unregistered => Ok(()),
+            // Resuming rings; a host in trouble has been rung for; our own servers ring by the unanswered bell.
+            Ended::Paused | Ended::HostTrouble | Ended::OurServers => Ok(()),
         }
     }
 

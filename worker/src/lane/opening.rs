@@ -13,6 +13,8 @@ const STRANGER_DELAYS: (Duration, Duration) = (Duration::from_millis(500), Durat
 
 pub(super) enum Opening {
     Open(Box<HostSession>),
+    /// No target is left on the host. Its jobs can only be settled, which takes no session and no lock.
+    Orphaned,
     Not(Ended),
 }
 
@@ -26,7 +28,7 @@ pub(super) async fn open(worker: &Worker, host: &HostKey) -> Result<Opening, Tro
     let (registered, targets) =
         tokio::try_join!(worker.control.find_host(host), worker.control.targets_of_host(host))?;
     let Some(registered) = registered.filter(|_| !targets.is_empty()) else {
-        return Ok(Opening::Not(Ended::Unregistered));
+        return Ok(Opening::Orphaned);
     };
     if registered.paused.is_some() {
         return Ok(Opening::Not(Ended::Paused));

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::extract::State;
-use axum::http::header::LOCATION;
+use axum::http::header::{ETAG, LOCATION};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::Response;
 use rolecall_shared::domain::{Code, Failure};
@@ -65,6 +65,8 @@ pub(super) async fn submit(
     let mut response = ticket_body::respond(status, &view);
     let location = HeaderValue::try_from(ticket_body::href(&view)).map_err(Failure::internal)?;
     response.headers_mut().insert(LOCATION, location);
+    // A tag is for reading the ticket again; this answer may be older than what its reading gives.
+    response.headers_mut().remove(ETAG);
     if let Some(limit) = wish {
         response.headers_mut().insert(prefer::PREFERENCE_APPLIED, prefer::applied(limit));
     }

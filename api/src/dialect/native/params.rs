@@ -124,6 +124,12 @@ impl Params {
         })
     }
 
+    /// `true` or `false`; false if it is not there.
+    pub(super) fn flag(&self, name: &str) -> Result<bool, Failure> {
+        let flag = self.parsed(name, |text| text.parse().map_err(|_| "must be `true` or `false`"))?;
+        Ok(flag.unwrap_or(false))
+    }
+
     /// How many items a page is to have.
     pub(super) fn limit(&self) -> Result<usize, Failure> {
         let most = u64::try_from(MAX_LIMIT).unwrap_or(u64::MAX);

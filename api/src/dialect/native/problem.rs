@@ -106,7 +106,7 @@ pub(super) fn body(failure: &Failure) -> ProblemBody {
         code: code.as_str(),
         errors: errors.map(|e| FieldError { field: e.field.clone(), detail: e.detail.clone() }).collect(),
         ticket: failure.ticket().map(|ticket| ticket.to_string()),
-        retry: code.retryable(),
+        retry: failure.retry_delay().is_some(),
         context: failure.context().and_then(Value::as_object).cloned().unwrap_or_default(),
     }
 }
@@ -212,6 +212,8 @@ mod tests {
         let response = Problem(failure).into_response();
         assert_eq!(response.status(), 429);
         assert_eq!(response.headers()[RETRY_AFTER], "2");
+        let not_yet = Failure::new(Code::NotFinished, "").retry_after(Duration::from_secs(1));
+        assert_eq!(json(&not_yet)["retry"], true);
         assert!(!response.headers().contains_key(WWW_AUTHENTICATE));
     }
 }

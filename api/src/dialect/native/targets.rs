@@ -19,7 +19,7 @@ use super::precondition::{self, Known};
 use super::problem::{Problem, ProblemBody};
 use super::target_body::{self, NewTargetBody, PausedBody, TargetBody};
 use crate::App;
-use crate::app::targets;
+use crate::app::targets::{self, Waiting};
 use crate::auth::Caller;
 
 const LIST: &str = "targets";
@@ -93,6 +93,8 @@ pub(super) async fn find(
     params(
         ("env" = String, Path),
         ("database" = String, Path),
+        ("fail_waiting" = Option<bool>, Query,
+         description = "With `true`, jobs that wait at the host it leaves fail as `target_changed`"),
         ("If-Match" = Option<String>, Header),
         ("If-None-Match" = Option<String>, Header),
     ),
@@ -109,12 +111,14 @@ pub(super) async fn put(
     State(app): State<Arc<App>>,
     caller: Caller,
     NewTargetPath(key): NewTargetPath,
+    params: Params,
     headers: HeaderMap,
     JsonObject(map): JsonObject,
 ) -> Result<Response, Problem> {
+    let waiting = waiting(params)?;
     let expected = precondition::expected(&headers)?;
     let asked = target_body::parse(key, &map)?;
-    let (status, target) = match targets::put(&caller, &app, asked, expected).await? {
+    let (status, target) = match targets::put(&caller, &app, asked, expected, waiting).await? {
         Put::Added(target) => (StatusCode::CREATED, target),
         Put::Changed { now: target, .. } | Put::Unchanged(target) => (StatusCode::OK, target),
     };
@@ -128,12 +132,19 @@ pub(super) async fn put(
 
 /// Remove a target.
 ///
-/// Refused while jobs wait for its host, whichever target they are for.
+/// Refused while jobs wait for its host, whichever target they are for; with `fail_waiting=true` it is removed all
+/// the same, and its own waiting jobs fail as `target_changed`.
 #[utoipa::path(
     delete,
     path = "/api/v2/targets/{env}/{database}",
     tag = "targets",
-    params(("env" = String, Path), ("database" = String, Path), ("If-Match" = Option<String>, Header)),
+    params(
+        ("env" = String, Path),
+        ("database" = String, Path),
+        ("fail_waiting" = Option<bool>, Query,
+         description = "With `true`, jobs that wait for the target fail as `target_changed`"),
+        ("If-Match" = Option<String>, Header),
+    ),
     responses(
         (status = 204, description = "Removed"),
         (status = 409, description = "`jobs_waiting`", body = ProblemBody, content_type = "application/problem+json"),
@@ -144,11 +155,19 @@ pub(super) async fn remove(
     State(app): State<Arc<App>>,
     caller: Caller,
     TargetPath(key): TargetPath,
+    params: Params,
     headers: HeaderMap,
 ) -> Result<StatusCode, Problem> {
+    let waiting = waiting(params)?;
     let expected = precondition::expected(&headers)?;
-    targets::remove(&caller, &app, &key, expected).await?;
+    targets::remove(&caller, &app, &key, expected, waiting).await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+fn waiting(params: Params) -> Result<Waiting, Failure> {
+    let waiting = if params.flag("fail_waiting")? { Waiting::Fail } else { Waiting::Refuse };
+    params.finish()?;
+    Ok(waiting)
 }
 
 /// Why a host is paused.
