@@ -24,15 +24,13 @@ pub fn rolecall() -> &'static Path {
 }
 
 fn build_once_per_run() -> PathBuf {
-    let folder = std::env::temp_dir().join(format!("rolecall-tests-{}", user()));
-    std::fs::create_dir_all(&folder).expect("the temporary folder can be written");
     let Some(run) = std::env::var_os("NEXTEST_RUN_ID") else { return build() };
-
-    let lock = File::create(folder.join("build.lock")).expect("the lock file can be written");
-    lock.lock().expect("the lock file can be locked");
+    let folder = profile_folder();
+    let lock = File::create(folder.join("rolecall-tests.lock")).expect("the target folder can be written");
+    lock.lock().expect("a file can be locked");
     // One file that names the latest run: nothing piles up, and another run's mark is no mark.
-    let marker = folder.join("built");
-    let expected = format!("{}\n{}\n", run.to_string_lossy(), checkout().display());
+    let marker = folder.join("rolecall-tests.built");
+    let expected = format!("{}\n", run.to_string_lossy());
     if let Ok(text) = std::fs::read_to_string(&marker)
         && let Some(path) = text.strip_prefix(&expected)
     {
@@ -41,10 +39,6 @@ fn build_once_per_run() -> PathBuf {
     let path = build();
     std::fs::write(&marker, format!("{expected}{}", path.display())).expect("the marker can be written");
     path
-}
-
-fn user() -> String {
-    std::env::var("USER").unwrap_or_else(|_| "nobody".to_owned())
 }
 
 /// Builds and asks Cargo where it put the result, rather than guessing.
@@ -68,11 +62,15 @@ fn build() -> PathBuf {
         .expect("cargo says where the binary is")
 }
 
-/// The profile this code was built in, by the folder it lies in: `target/debug/deps/…`, `target/release/…`.
-fn profile() -> String {
+/// The folder of the profile this code was built in: it lies in `target/debug/deps`, or `target/release`, …
+fn profile_folder() -> PathBuf {
     let own = std::env::current_exe().expect("a running program has a path");
     let folder = own.ancestors().skip(1).find(|folder| !folder.ends_with("deps"));
-    match folder.and_then(Path::file_name).and_then(|name| name.to_str()) {
+    folder.expect("a program lies in a folder").to_owned()
+}
+
+fn profile() -> String {
+    match profile_folder().file_name().and_then(|name| name.to_str()) {
         None | Some("debug") => "dev".to_owned(),
         Some(name) => name.to_owned(),
     }

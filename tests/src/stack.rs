@@ -60,20 +60,19 @@ pub fn checkout() -> &'static Path {
     Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
 }
 
-/// Runs `tests/stack/stack` on a folder, whether or not a stack is up there; what it printed.
-///
-/// # Panics
-/// When the script fails; its own message says why.
-pub fn script(dir: &Path, args: &[&str]) -> String {
-    let output = Command::new(checkout().join("tests/stack/stack"))
-        // Before the command: after `rabbitmqctl` every word is that program's own.
-        .arg("--dir")
-        .arg(dir)
-        .args(args)
-        .stdin(Stdio::null())
+fn script(dir: &Path, args: &[&str]) -> String {
+    let output = command(dir, args)
         .stderr(Stdio::inherit())
         .output()
         .unwrap_or_else(|error| panic!("cannot run tests/stack/stack: {error}"));
     assert!(output.status.success(), "tests/stack/stack {args:?} failed with {}", output.status);
     String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+/// The script on a folder, whether or not a stack is up there.
+pub fn command(dir: &Path, args: &[&str]) -> Command {
+    let mut command = Command::new(checkout().join("tests/stack/stack"));
+    // The folder before the command: after `rabbitmqctl` every word is that program's own.
+    command.arg("--dir").arg(dir).args(args).stdin(Stdio::null());
+    command
 }

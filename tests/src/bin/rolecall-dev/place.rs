@@ -3,7 +3,9 @@
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
 
 use rolecall_tests::stack::{self, Stack, checkout};
 
@@ -75,9 +77,8 @@ impl Place {
     /// Which of the stack's servers run; none when there is no stack.
     pub fn stack_status(&self) -> Option<String> {
         // The script's own exit code 3 says that something is down; the list says what.
-        let output = std::process::Command::new(checkout().join("tests/stack/stack"))
-            .args(["status", "--dir"])
-            .arg(self.stack_dir())
+        let output = stack::command(&self.stack_dir(), &["status"])
+            .stderr(Stdio::null())
             .output()
             .expect("the stack's script can be run");
         let text = String::from_utf8_lossy(&output.stdout).trim_end().to_owned();
@@ -87,7 +88,12 @@ impl Place {
     /// Ends the servers and removes everything, also after a run that was killed.
     pub fn remove(&self) {
         if self.stack_dir().exists() {
-            stack::script(&self.stack_dir(), &["down"]);
+            let done = stack::command(&self.stack_dir(), &["down"])
+                // Out of reach of Ctrl-C: it must come to its end.
+                .process_group(0)
+                .status()
+                .expect("the stack's script can be run");
+            assert!(done.success(), "the servers in {} are not all ended; see above", self.dir.display());
         }
         if self.dir.exists() {
             std::fs::remove_dir_all(&self.dir)
