@@ -19,6 +19,7 @@ mod up;
 
 use std::panic::AssertUnwindSafe;
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::{Parser, Subcommand};
 use futures_util::FutureExt;
@@ -50,8 +51,12 @@ enum Command {
 #[tokio::main]
 async fn main() -> ExitCode {
     let screen = Screen::new();
-    // The message alone: people read it, and it says what to do.
-    std::panic::set_hook(Box::new(|panic| Screen::new().error(panic.payload_as_str().unwrap_or("failed"))));
+    // The message alone: people read it, and it says what to do. What fails because of Ctrl-C is no news.
+    std::panic::set_hook(Box::new(|panic| {
+        if !IS_INTERRUPTED.load(Ordering::Relaxed) {
+            Screen::new().error(panic.payload_as_str().unwrap_or("failed"));
+        }
+    }));
     let code = match Arguments::parse().command {
         Command::Demo => {
             let code = run(demo::run(&screen)).await;
@@ -73,11 +78,15 @@ async fn main() -> ExitCode {
 /// What a shell reports for a command that Ctrl-C ended.
 const INTERRUPTED: i32 = 130;
 
+static IS_INTERRUPTED: AtomicBool = AtomicBool::new(false);
+
 /// The exit code of a command: its own, 1 when it panics, [`INTERRUPTED`] when somebody ends it.
 async fn run(command: impl Future<Output = i32>) -> i32 {
     tokio::select! {
-        code = AssertUnwindSafe(command).catch_unwind() => code.unwrap_or(1),
+        // First: Ctrl-C reaches the children too, and their end is not to be taken for a fault.
+        biased;
         () = interrupted() => INTERRUPTED,
+        code = AssertUnwindSafe(command).catch_unwind() => code.unwrap_or(1),
     }
 }
 
@@ -91,6 +100,7 @@ async fn interrupted() {
         _ = hangup.recv() => {}
         _ = terminate.recv() => {}
     }
+    IS_INTERRUPTED.store(true, Ordering::Relaxed);
 }
 
 /// Runs what blocks in a thread, so that Ctrl-C is heard meanwhile.
