@@ -14,6 +14,7 @@ use rolecall_shared::domain::ticket::{State, Ticket};
 use rolecall_shared::domain::{Code, Failure, HostKey, Job, TicketId};
 use rolecall_shared::queue::{BellDelay, Queue};
 use rolecall_shared::tickets::{Accepted, Enqueued, Tickets};
+use tokio::task::coop;
 
 /// How many questions of one batch are on their way to a server at once.
 const WINDOW: usize = 64;
@@ -105,9 +106,10 @@ impl Keeper {
         if let Some((at, job)) = jobs.next() {
             answers.push((at, self.publish(job, down).await));
         }
-        // `buffered` starts its futures in order, and a publish enters the publisher's line when it is started.
+        // `buffered` starts its futures in order, and a publish enters the publisher's line when it is started. But
+        // not if tokio's budget of the task is spent by then: it makes them yield, and wakes them last in, first out.
         let rest = stream::iter(jobs).map(|(at, job)| async move { (at, self.publish(job, down).await) });
-        answers.extend(rest.buffered(WINDOW).collect::<Vec<_>>().await);
+        answers.extend(coop::unconstrained(rest.buffered(WINDOW).collect::<Vec<_>>()).await);
         answers
     }
 
