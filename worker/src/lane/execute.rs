@@ -157,7 +157,7 @@ impl Execution<'_> {
             .into_iter()
             .collect();
         let mut known = session.probe(&roles).await?;
-        let facts = self.facts(ready, &known).await?;
+        let facts = self.facts(ready, ready, &known).await?;
         let mut statements = Vec::new();
         let mut outcomes = Vec::with_capacity(ready.len());
         for ready in ready {
@@ -193,18 +193,23 @@ impl Execution<'_> {
     async fn one_by_one(&self, ready: &[Ready<'_>], session: &Session) -> Result<Outcomes, Stopped> {
         session.execute(&[Statement::Begin]).await?;
         let mut outcomes = Vec::with_capacity(ready.len());
-        for ready in ready {
-            outcomes.push(self.alone(ready, session).await?);
+        for one in ready {
+            outcomes.push(self.alone(one, ready, session).await?);
         }
         commit(session).await?;
         Ok(outcomes)
     }
 
-    async fn alone(&self, ready: &Ready<'_>, session: &Session) -> Result<Result<Outcome, Ending>, Stopped> {
+    async fn alone(
+        &self,
+        ready: &Ready<'_>,
+        part: &[Ready<'_>],
+        session: &Session,
+    ) -> Result<Result<Outcome, Ending>, Stopped> {
         let role = ready.item.job.operation.role().clone();
         for tries in 0..TRIES_IN_PLACE {
             let known = session.probe(std::slice::from_ref(&role)).await?;
-            let facts = self.facts(std::slice::from_ref(ready), &known).await?;
+            let facts = self.facts(std::slice::from_ref(ready), part, &known).await?;
             let statements = match self.decide(ready, &known, &facts) {
                 Decision::Apply { statements, outcome, .. } => (statements, outcome),
                 Decision::End(ending) => return Ok(Err(ending)),
@@ -228,17 +233,19 @@ impl Execution<'_> {
         Ok(Err(failed(Code::StatementRefused, "The role is being changed by somebody else again and again.")))
     }
 
-    /// What decisions need beyond the target itself.
+    /// What decisions need beyond the target itself. `part` is everything in the transaction: the role of one job may
+    /// have been made by another, which history does not know yet.
     async fn facts(
         &self,
         ready: &[Ready<'_>],
+        part: &[Ready<'_>],
         known: &BTreeMap<RoleName, RoleProbe>,
     ) -> Result<Facts, Failure> {
-        let mut facts = Facts::default();
+        let envs = part.iter().map(|ready| &ready.item.job).map(|job| (job.ticket, job.target.env.clone()));
+        let mut facts = Facts { envs: envs.collect(), ..Facts::default() };
         let mut makers = BTreeSet::new();
         for ready in ready {
             let job = &ready.item.job;
-            facts.envs.insert(job.ticket, job.target.env.clone());
             let Some(mark) = known.get(job.operation.role()).and_then(|probe| probe.mark.as_ref()) else {
                 continue;
             };
