@@ -41,8 +41,7 @@ fn promises(id: &str) -> [Promise; 6] {
         Promise { kind, parts, role, state, settings }
     };
     let person = |name: &str| json!({ "username": format!("{name}_{id}") });
-    let [twenty, dba] =
-        ["login inherit limit 20", "login inherit createdb createrole limit 20"];
+    let [twenty, dba] = ["login inherit limit 20", "login inherit createdb createrole limit 20"];
     let path = "{db}: search_path=public";
     [
         Promise {
@@ -74,8 +73,7 @@ fn promises(id: &str) -> [Promise; 6] {
 
 #[tokio::test]
 async fn every_kind_is_made_as_its_profile_says_and_its_password_logs_in() {
-    let rolecall =
-        Installation::builder("kinds").set("target.scram_iterations", "5000").start().await;
+    let rolecall = Installation::builder("kinds").set("target.scram_iterations", "5000").start().await;
     let target = rolecall.target(1);
     for promise in promises(&rolecall.id) {
         check_kind(&rolecall, target, promise).await;
@@ -246,7 +244,9 @@ async fn kinds_stay_out_of_environments_that_are_not_theirs() {
         let job = in_env("prod", create(kind, &rolecall.role(kind), target));
         rolecall.client.run(&job).await.expect_outcome("created");
     }
-    let made = target.text("SELECT count(*)::text FROM pg_roles WHERE rolname LIKE '%' || $1", &[&rolecall.id]).await;
+    let made = target
+        .text("SELECT count(*)::text FROM pg_roles WHERE rolname LIKE '%' || $1", &[&rolecall.id])
+        .await;
     // The two above; the kinds that were refused left nothing.
     assert_eq!(made.as_deref(), Some("2"));
 }

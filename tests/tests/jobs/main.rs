@@ -4,12 +4,12 @@
 #![expect(clippy::unwrap_used, reason = "a test ends where it is surprised")]
 
 mod bursts;
-//mod canary;
+mod canary;
 mod kinds;
 mod operations;
-//mod outages;
-//mod private_stack;
+mod outages;
+mod private_stack;
 mod scene;
-//mod search;
+mod search;
 mod secrets;
-//mod tickets;
+mod tickets;

@@ -1,11 +1,12 @@
 //! Operations on roles that are there, that are not, and that may not be touched.
 
-use rolecall_tests::{Installation, Running, Target};
 use rolecall_tests::process::Role;
+use rolecall_tests::{Installation, Running, Target};
 use serde_json::{Value, json};
 
 use crate::scene::{
-    Made, assert_failed, create, in_env, make, pause, reset, resume, set_search_path, submit_at_once, take, wait_all,
+    Made, assert_failed, create, in_env, make, pause, reset, resume, set_search_path, submit_at_once, take,
+    wait_all,
 };
 
 const PATH_IN: &str = "
@@ -26,7 +27,8 @@ async fn creating_what_is_there_succeeds_without_a_secret_and_changes_nothing() 
     let ours = make(&rolecall, "ours", target).await;
     let by_hand = rolecall.role("by_hand");
     let superuser = target.superuser("postgres").await;
-    let sql = format!("CREATE ROLE {by_hand} CONNECTION LIMIT 1; COMMENT ON ROLE {by_hand} IS 'made by hand'");
+    let sql =
+        format!("CREATE ROLE {by_hand} CONNECTION LIMIT 1; COMMENT ON ROLE {by_hand} IS 'made by hand'");
     superuser.batch_execute(&sql).await.unwrap();
 
     for role in [&ours.name, &by_hand] {
@@ -115,11 +117,8 @@ async fn protected_roles_are_never_touched() {
     let mut installation = Installation::new("protected").await;
     let listed = installation.role("listed");
     installation.set("target.protected_roles", &listed);
-    let (api, _worker) = futures_util::future::join(
-        installation.start(Role::Api),
-        installation.start(Role::Worker),
-    )
-    .await;
+    let (api, _worker) =
+        futures_util::future::join(installation.start(Role::Api), installation.start(Role::Worker)).await;
     let (client, target) = (installation.client(&api), installation.target(1));
     client.put_target("dev", &target.database, &target.registration()).await.expect(201);
 
@@ -175,6 +174,11 @@ async fn a_role_belongs_to_its_environment_from_its_first_moment() {
     for (name, spoiler) in [("together", None), ("one_by_one", Some(&nowhere))] {
         pause(client, target).await;
         let role = rolecall.role(name);
+        // The first delivery may come alone; while it is worked on, the rest arrives and makes one batch.
+        for n in 0..3 {
+            let plug = rolecall.role(&format!("{name}_plug{n}"));
+            client.submit(&create("devqa", &plug, target)).await.expect(202);
+        }
         let create_it = client.submit(&create("devqa", &role, target)).await.expect(202).id();
         // One statement that the server refuses sends the whole batch through the second run.
         if let Some(nowhere) = spoiler {

@@ -13,10 +13,11 @@ use serde_json::{Value, json};
 use crate::scene::{SOON, create, make, pause, resume};
 
 /// A second account, made as an operator makes one.
-pub(crate) fn second_account(rolecall: &Installation, client: &Client, name: &str) -> Client {
+pub(crate) fn second_account(rolecall: &Installation, client: &Client, name: &str) -> (Client, String) {
     let out = run_well(&rolecall.environment(), rolecall.dir(), &["accounts", "create", name, "--json"]);
     let made: Value = serde_json::from_str(&out).unwrap();
-    client.as_account(name, made["password"].as_str().unwrap())
+    let password = made["password"].as_str().unwrap();
+    (client.as_account(name, password), password.to_owned())
 }
 
 /// A connection to the installation's Redis.
@@ -79,13 +80,15 @@ async fn somebody_elses_ticket_is_as_unknown_as_one_that_never_was() {
     let (target, client) = (rolecall.target(1), &rolecall.client);
     let role = rolecall.role("ada");
     let id = client.run(&create("devqa", &role, target)).await.expect_outcome("created").id();
-    let stranger = second_account(&rolecall, client, "stranger");
+    let (stranger, _) = second_account(&rolecall, client, "stranger");
     let unknown = "01900000-0000-7000-8000-000000000001";
 
     for (method, rest) in
         [(Method::GET, ""), (Method::DELETE, ""), (Method::POST, "/secret"), (Method::GET, "/events")]
     {
-        let ask = async |id: &str| send(stranger.request(method.clone(), &format!("/api/v2/tickets/{id}{rest}"))).await;
+        let ask = async |id: &str| {
+            send(stranger.request(method.clone(), &format!("/api/v2/tickets/{id}{rest}"))).await
+        };
         let (theirs, nobodys) = (ask(&id).await, ask(unknown).await);
         let theirs = theirs.expect_problem(404, "ticket_not_found");
         assert_eq!(theirs.body, nobodys.expect_problem(404, "ticket_not_found").body, "{method} {rest}");
