@@ -5,7 +5,7 @@ use utoipa::Modify;
 use utoipa::OpenApi;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityRequirement, SecurityScheme};
 use utoipa_axum::router::OpenApiRouter;
-use utoipa_swagger_ui::SwaggerUi;
+use utoipa_swagger_ui::{Config, SwaggerUi};
 
 use std::sync::Arc;
 
@@ -53,5 +53,7 @@ pub fn document() -> utoipa::openapi::OpenApi {
 
 /// `/openapi.json`, and `/docs` with everything it needs.
 pub(crate) fn routes(document: utoipa::openapi::OpenApi) -> Router<Arc<App>> {
-    Router::from(SwaggerUi::new("/docs").url("/openapi.json", document))
+    // Unless told otherwise the page sends the document to an online validator.
+    let config = Config::default().validator_url("none");
+    Router::from(SwaggerUi::new("/docs").url("/openapi.json", document).config(config))
 }

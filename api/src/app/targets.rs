@@ -35,17 +35,31 @@ pub(crate) enum Expected {
 }
 
 impl Expected {
-    /// As the control database compares it, once it is known what is there.
+    /// As the control database compares it again when it makes the change.
+    ///
+    /// What does not hold now is refused here, before anything else is looked at: a precondition comes first (RFC 9110,
+    /// section 13.2.2).
     fn as_revision(self, before: Option<&Target>) -> Result<Option<i64>, Failure> {
-        match (self, before) {
-            (Self::Anything, _) => Ok(None),
-            (Self::Nothing, _) => Ok(Some(0)),
-            (Self::Revision(revision), _) => Ok(Some(revision)),
-            (Self::Something, Some(before)) => Ok(Some(before.revision)),
-            (Self::Something, None) => {
-                Err(Failure::new(Code::RevisionMismatch, "There is no such target to change."))
+        let found = before.map_or(0, |target| target.revision);
+        let expected = match self {
+            Self::Anything => return Ok(None),
+            Self::Nothing => 0,
+            Self::Revision(revision) => revision,
+            Self::Something if before.is_some() => found,
+            Self::Something => {
+                return Err(Failure::new(Code::RevisionMismatch, "There is no such target to change."));
             }
+        };
+        if expected == found {
+            return Ok(Some(expected));
         }
+        let detail = if before.is_some() {
+            format!("The target is at revision {found}; read it again.")
+        } else {
+            "There is no such target any more.".to_owned()
+        };
+        let context = serde_json::json!({ "revision": found });
+        Err(Failure::new(Code::RevisionMismatch, detail).with_context(context))
     }
 }
 
@@ -206,10 +220,17 @@ mod tests {
         let mut target = fakes::target("db1");
         target.revision = 7;
         assert_eq!(Expected::Anything.as_revision(None).unwrap(), None);
-        assert_eq!(Expected::Nothing.as_revision(Some(&target)).unwrap(), Some(0));
+        assert_eq!(Expected::Nothing.as_revision(None).unwrap(), Some(0));
         assert_eq!(Expected::Something.as_revision(Some(&target)).unwrap(), Some(7));
-        assert_eq!(Expected::Revision(3).as_revision(None).unwrap(), Some(3));
-        let failure = Expected::Something.as_revision(None).unwrap_err();
-        assert_eq!(failure.code(), Code::RevisionMismatch);
+        assert_eq!(Expected::Revision(7).as_revision(Some(&target)).unwrap(), Some(7));
+        for (expected, before) in [
+            (Expected::Something, None),
+            (Expected::Nothing, Some(&target)),
+            (Expected::Revision(3), Some(&target)),
+            (Expected::Revision(3), None),
+        ] {
+            let failure = expected.as_revision(before).unwrap_err();
+            assert_eq!(failure.code(), Code::RevisionMismatch, "{expected:?}");
+        }
     }
 }

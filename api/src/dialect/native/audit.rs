@@ -21,6 +21,9 @@ const LIST: &str = "audit";
 /// No filter is longer than the longest name.
 const MAX_FILTER: usize = 300;
 
+/// RFC 3339 knows no year before 0; PostgreSQL none before 4713 BC, and refuses the query.
+const YEAR_ZERO: Timestamp = Timestamp::constant(-62_167_219_200, 0);
+
 /// A row of the audit.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = AuditEvent)]
@@ -126,7 +129,10 @@ fn filter(params: &Params) -> Result<EventFilter, Failure> {
         })
     };
     let time = |name: &str| {
-        params.parsed(name, |text| text.parse::<Timestamp>().map_err(|_| "must be a time as in RFC 3339"))
+        params.parsed(name, |text| {
+            let time = text.parse::<Timestamp>().ok().filter(|time| *time >= YEAR_ZERO);
+            time.ok_or("must be a time as in RFC 3339")
+        })
     };
     Ok(EventFilter {
         name: params.parsed("event", |text| {

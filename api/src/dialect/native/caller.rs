@@ -21,7 +21,9 @@ pub(super) async fn require(
     next: Next,
 ) -> Result<Response, Problem> {
     let address = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip());
-    let header = request.headers().get(AUTHORIZATION);
+    // Of two, a proxy in front might have looked at the other one.
+    let mut headers = request.headers().get_all(AUTHORIZATION).iter();
+    let header = headers.next().filter(|_| headers.next().is_none());
     let caller = app.authenticator.identify(&app.control, header, address).await?;
     tracing::Span::current().record("account", caller.account.as_str());
     request.extensions_mut().insert(caller);

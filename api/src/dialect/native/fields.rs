@@ -19,8 +19,19 @@ pub(super) struct Fields<'a> {
 
 /// More faults than this do not help anybody.
 const MAX_FAULTS: usize = 32;
-/// A longer name of a field is not repeated.
+/// A longer name is not repeated.
 const MAX_SHOWN: usize = 64;
+
+/// A name of the caller's own, as it may stand in an answer: whole if it is short and plain, so that a slip of the pen
+/// is found; else only its length, because answers end up in terminals and logs.
+pub(super) fn shown(name: &str) -> String {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.');
+    if (1..=MAX_SHOWN).contains(&name.len()) && name.bytes().all(plain) {
+        name.to_owned()
+    } else {
+        format!("(a name of {} bytes)", name.len())
+    }
+}
 
 impl<'a> Fields<'a> {
     pub(super) fn of(map: &'a Map<String, Value>) -> Self {
@@ -103,12 +114,8 @@ impl<'a> Fields<'a> {
         let read = self.read.into_inner();
         let mut faults = self.faults.into_inner();
         for field in self.map.keys().filter(|field| !read.contains(field.as_str())) {
-            let shown = if field.len() <= MAX_SHOWN {
-                format!("{}{field}", self.prefix)
-            } else {
-                format!("{}(a name of {} bytes)", self.prefix, field.len())
-            };
-            faults.push(FieldFault { field: shown, detail: "is not known here".to_owned() });
+            let field = format!("{}{}", self.prefix, shown(field));
+            faults.push(FieldFault { field, detail: "is not known here".to_owned() });
         }
         faults
     }
@@ -167,6 +174,16 @@ mod tests {
         ] {
             let map = map(serde_json::json!({ "port": value }));
             assert_eq!(Fields::of(&map).port("port"), port, "{map:?}");
+        }
+    }
+
+    #[test]
+    fn names_are_repeated_if_they_are_plain() {
+        for name in ["evnt", "a-b.c_1", &"x".repeat(64)] {
+            assert_eq!(shown(name), name);
+        }
+        for name in ["", "a b", "a\nb", "é", "a'; DROP ROLE b", &"x".repeat(65)] {
+            assert_eq!(shown(name), format!("(a name of {} bytes)", name.len()));
         }
     }
 

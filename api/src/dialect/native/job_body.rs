@@ -10,7 +10,7 @@ use rolecall_shared::domain::{
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
-use super::fields::Fields;
+use super::fields::{self, Fields};
 use crate::app::naming::{self, NameParts};
 use crate::app::submission::{self, IdempotencyKey, Submission};
 
@@ -225,7 +225,7 @@ fn metadata(fields: &Fields<'_>) -> BTreeMap<String, String> {
                 format!("a key must be 1 to {MAX_LABEL_KEY} bytes without control characters"),
             ),
             None if is_key => fields.fault(
-                &format!("metadata.{key}"),
+                &format!("metadata.{}", fields::shown(key)),
                 format!("must be a string of at most {MAX_LABEL_VALUE} bytes without control characters"),
             ),
             None => fields.fault("metadata", "a key and its value break the limits"),

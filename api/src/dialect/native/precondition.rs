@@ -53,7 +53,8 @@ pub(super) fn expected(headers: &HeaderMap) -> Result<Expected, Failure> {
         ([], []) => Ok(Expected::Anything),
         ([], [any]) if any == "*" => Ok(Expected::Nothing),
         ([any], []) if any == "*" => Ok(Expected::Something),
-        // A tag we never gave is a revision that is not there: no revision is negative.
+        // A tag we never gave, unreadable ones among them, is a revision that is not there: no revision is negative.
+        // An unreadable demand must not become none.
         ([tag], []) => Ok(Expected::Revision(tag.parse().ok().filter(|n| *n > 0).unwrap_or(-1))),
         ([], _) => malformed("If-None-Match takes * only when something is changed."),
         (_, []) => malformed("If-Match takes one entity tag."),
@@ -61,13 +62,13 @@ pub(super) fn expected(headers: &HeaderMap) -> Result<Expected, Failure> {
     }
 }
 
-/// The opaque parts of all tags. None of ours has a comma in it.
+/// The opaque parts of all tags. None of ours has a comma in it. What cannot be read comes as the empty tag, which is
+/// none of ours either.
 fn tags(headers: &HeaderMap, name: &HeaderName) -> Vec<String> {
-    let texts = headers.get_all(name).iter().filter_map(|value| value.to_str().ok());
+    let texts = headers.get_all(name).iter().map(|value| value.to_str().unwrap_or_default());
     texts
         .flat_map(|text| text.split(','))
         .map(|tag| tag.trim().trim_start_matches("W/").trim_matches('"').to_owned())
-        .filter(|tag| !tag.is_empty())
         .collect()
 }
 
@@ -107,7 +108,11 @@ mod tests {
         assert_eq!(of(&[(IF_NONE_MATCH, "*")]), Ok(Expected::Nothing));
         // 0 would mean "must not exist" further down; no tag of ours says it.
         assert_eq!(of(&[(IF_MATCH, "\"0\"")]), Ok(Expected::Revision(-1)));
-        assert_eq!(of(&[(IF_MATCH, "\"other\"")]), Ok(Expected::Revision(-1)));
+        for tag in ["\"other\"", "\"\"", "", "W/\"\""] {
+            assert_eq!(of(&[(IF_MATCH, tag)]), Ok(Expected::Revision(-1)), "{tag}");
+        }
+        let unreadable = HeaderMap::from_iter([(IF_MATCH, HeaderValue::from_bytes(b"\"\xff\"").unwrap())]);
+        assert_eq!(expected(&unreadable).unwrap(), Expected::Revision(-1));
         for pairs in [
             &[(IF_NONE_MATCH, "\"3\"")][..],
             &[(IF_MATCH, "\"3\", \"4\"")],

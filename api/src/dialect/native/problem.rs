@@ -6,7 +6,9 @@ use axum::response::{IntoResponse, Response};
 use rolecall_shared::domain::{Class, Code, Failure};
 use serde::Serialize;
 use serde_json::{Map, Value};
-use utoipa::ToSchema;
+use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
+use utoipa::{PartialSchema, ToSchema};
 
 /// RFC 7617: the charset tells a browser to send UTF-8.
 const CHALLENGE: HeaderValue = HeaderValue::from_static(r#"Basic realm="rolecall", charset="UTF-8""#);
@@ -32,7 +34,7 @@ pub(crate) struct ProblemBody {
     /// What is wrong with this request, for people.
     detail: String,
     /// The stable code, for programs.
-    #[schema(example = "target_not_found")]
+    #[schema(value_type = ProblemCode, example = "target_not_found")]
     code: &'static str,
     /// Each field that breaks a rule.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -48,6 +50,18 @@ pub(crate) struct ProblemBody {
     #[schema(ignore)]
     context: Map<String, Value>,
 }
+
+/// Every stable code, for the document: programs are to act on these and on nothing else of a problem.
+pub(crate) struct ProblemCode;
+
+impl PartialSchema for ProblemCode {
+    fn schema() -> RefOr<Schema> {
+        let codes = Code::ALL.iter().map(|code| code.as_str());
+        ObjectBuilder::new().schema_type(Type::String).enum_values(Some(codes)).into()
+    }
+}
+
+impl ToSchema for ProblemCode {}
 
 /// A field and what is wrong with it.
 #[derive(Debug, Serialize, ToSchema)]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use jiff::Timestamp;
-use rolecall_shared::domain::RoleName;
+use rolecall_shared::domain::{Code, Failure, MAX_NAME_BYTES, RoleName};
 use rolecall_shared::target::{CheckReport, RoleInfo};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -154,10 +154,19 @@ pub(super) async fn list(
     let limit = params.limit()?;
     let cursor = params.text("cursor")?;
     params.finish()?;
-    let after = cursor.map(|cursor| cursor::read::<1>(LIST, &cursor)).transpose()?;
-    let after = after.as_ref().map(|[name]| name.as_str());
-    let found = roles::list(&caller, &app, &key, after, limit + 1).await?;
+    let after = cursor.map(|cursor| after(&cursor)).transpose()?;
+    let found = roles::list(&caller, &app, &key, after.as_deref(), limit + 1).await?;
     Ok(Json(Page::of(LIST, found, limit, |role| vec![role.name.clone()], RoleBody::from)))
+}
+
+/// Any name a server may have; PostgreSQL's text takes no NUL, and its names are no longer than this.
+fn after(cursor: &str) -> Result<String, Failure> {
+    let [name] = cursor::read(LIST, cursor)?;
+    if name.len() <= MAX_NAME_BYTES && !name.contains('\0') {
+        Ok(name)
+    } else {
+        Err(Failure::new(Code::MalformedRequest, "`cursor` names no role."))
+    }
 }
 
 /// Read a role of the target, straight from its server.

@@ -8,7 +8,7 @@ use axum::http::header::{CACHE_CONTROL, ETAG, LOCATION};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use rolecall_shared::control::Put;
-use rolecall_shared::domain::{Failure, Target, TargetKey};
+use rolecall_shared::domain::{Code, Failure, Target, TargetKey};
 use utoipa::ToSchema;
 
 use super::body::{JsonObject, OptionalJsonObject};
@@ -54,7 +54,8 @@ pub(super) async fn list(
 
 fn after(cursor: &str) -> Result<TargetKey, Failure> {
     let [env, database] = cursor::read(LIST, cursor)?;
-    target_key(&env, &database).ok_or_else(targets::not_found)
+    target_key(&env, &database)
+        .ok_or_else(|| Failure::new(Code::MalformedRequest, "`cursor` names no target."))
 }
 
 /// Read a target.

@@ -74,7 +74,7 @@ pub(super) struct TicketBody {
 /// Why a job failed.
 #[derive(Debug, Serialize, ToSchema)]
 struct TicketProblem {
-    #[schema(example = "role_not_found")]
+    #[schema(value_type = super::problem::ProblemCode, example = "role_not_found")]
     code: &'static str,
     detail: String,
 }
