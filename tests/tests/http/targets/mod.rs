@@ -1,1 +1,5 @@
-//! t
+//! The registry: registering, changing, listing and removing targets; log-ins; pause and resume.
+
+mod logins;
+mod pausing;
+mod registering;
