@@ -18,10 +18,6 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 
-/// The system's allocator keeps freed memory of a burst for long; with this one the resident size follows the load.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 fn main() -> ExitCode {
     let args = args::Args::parse();
     match commands::dispatch(&args) {
