@@ -2,6 +2,8 @@
 
 use std::io::IsTerminal;
 
+use tracing::{Level, Metadata};
+use tracing_subscriber::filter::{FilterExt, filter_fn};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer, fmt};
@@ -20,6 +22,13 @@ pub fn init(log: &Log) {
     } else {
         stderr.with_ansi(std::io::stderr().is_terminal()).boxed()
     };
+    let filter = filter.and(filter_fn(|metadata| !shows_secrets(metadata)));
     // Fails only if there is a subscriber already, and then that one stays.
     _ = tracing_subscriber::registry().with(output.with_filter(filter)).try_init();
+}
+
+/// What is never logged, whatever the filter says: at its lowest level lapin writes down whole frames, the one with
+/// the broker's password among them.
+fn shows_secrets(metadata: &Metadata<'_>) -> bool {
+    *metadata.level() == Level::TRACE && metadata.target().split("::").next() == Some("lapin")
 }
