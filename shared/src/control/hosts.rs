@@ -1,5 +1,7 @@
 //! Hosts: what the targets of one hostname and port have in common, and whether their jobs are paused.
 
+use std::collections::BTreeMap;
+
 use deadpool_postgres::GenericClient;
 use jiff::Timestamp;
 use serde_json::json;
@@ -51,9 +53,26 @@ pub struct Pause {
 }
 
 impl Control {
-    /// The host, if a target has it.
+    /// The host, if a target has it. Calls that come together share a question.
     pub async fn find_host(&self, host: &HostKey) -> Result<Option<Host>, Failure> {
-        Ok(self.pool.run(async |client| find(&*client, host).await).await?)
+        self.hosts.ask(host, async |hosts| self.find_hosts(&hosts).await).await
+    }
+
+    async fn find_hosts(&self, hosts: &[HostKey]) -> Result<BTreeMap<HostKey, Host>, Failure> {
+        let (hostnames, ports): (Vec<_>, Vec<_>) = hosts.iter().map(registry::parts).unzip();
+        let hosts: Vec<Host> = self
+            .pool
+            .run(async |client| {
+                let statement = client
+                    .prepare_cached(select_hosts!(
+                        "WHERE (h.hostname, h.port) IN (SELECT * FROM unnest($1::text[], $2::int[]))"
+                    ))
+                    .await?;
+                let rows = client.query(&statement, &[&hostnames, &ports]).await?;
+                rows.iter().map(read).collect::<Result<_, _>>()
+            })
+            .await?;
+        Ok(hosts.into_iter().map(|host| (host.key.clone(), host)).collect())
     }
 
     /// All hosts, in order.

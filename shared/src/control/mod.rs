@@ -14,6 +14,7 @@ mod accounts;
 mod audit;
 mod changes;
 mod error;
+mod gathering;
 mod history;
 mod hosts;
 mod migrate;
@@ -32,8 +33,10 @@ pub use hosts::{Host, Pause};
 pub use migrate::migrate;
 pub use secrets::{Take, Taken};
 
+use std::sync::Arc;
+
 use crate::config;
-use crate::domain::Failure;
+use crate::domain::{Failure, HostKey, Target, TargetKey};
 
 /// A handle on the control database as its writer role; clones share one pool.
 ///
@@ -43,6 +46,8 @@ use crate::domain::Failure;
 #[derive(Clone, Debug)]
 pub struct Control {
     pool: pool::Pool,
+    targets: Arc<gathering::Gathering<TargetKey, Target>>,
+    hosts: Arc<gathering::Gathering<HostKey, Host>>,
 }
 
 impl Control {
@@ -52,7 +57,9 @@ impl Control {
     /// `Code::Internal` when `control.url` is none, or TLS is demanded and the machine trusts no authority.
     pub fn new(settings: &config::Control) -> Result<Self, Failure> {
         let pool = pool::Pool::new(&settings.url, settings.pool, settings.timeout, pool::Guard::Service)?;
-        Ok(Self { pool })
+        let (targets, hosts) =
+            (gathering::Gathering::new(settings.timeout), gathering::Gathering::new(settings.timeout));
+        Ok(Self { pool, targets: Arc::new(targets), hosts: Arc::new(hosts) })
     }
 
     /// Whether the database answers.
@@ -83,6 +90,9 @@ mod tests {
         moves_too(|control, host: &HostKey, actor, at| control.resume_host(host, actor, at));
         moves(Control::ping);
         moves(Control::check_migrated);
+        fn moves_with<A: 'static, T: Send>(_: impl Fn(&'static Control, &'static A) -> T) {}
+        moves_with(|control, key: &TargetKey| control.find_target(key));
+        moves_with(|control, host: &HostKey| control.find_host(host));
         moves(|control| control.list_targets(None, 1));
         moves(Control::list_hosts);
         moves(|control| control.settle(&[]));

@@ -25,9 +25,9 @@ macro_rules! select_targets {
 }
 
 impl Control {
-    /// The target of that name.
+    /// The target of that name. Calls that come together share a question.
     pub async fn find_target(&self, key: &TargetKey) -> Result<Option<Target>, Failure> {
-        Ok(self.pool.run(async |client| find(&*client, key).await).await?)
+        self.targets.ask(key, async |keys| self.find_targets(&keys).await).await
     }
 
     /// The targets of those names; those that do not exist are not in the answer.
