@@ -6,7 +6,9 @@ use reqwest::Client;
 use rolecall_tests::client::send;
 use rolecall_tests::{Running, eventually};
 
-use crate::{PATIENCE, create};
+use serde_json::json;
+
+use crate::{PATIENCE, closed_port, create, dba, own_login};
 
 /// The promised families and their types.
 const FAMILIES: [(&str, &str); 13] = [
@@ -100,14 +102,13 @@ async fn counters_count_what_was_done_and_nothing_else() {
     let urls = [rolecall.api.url(), rolecall.worker.url()];
     let [api, worker] = [Scrape::of(&urls[0]).await, Scrape::of(&urls[1]).await];
     for scrape in [&api, &worker] {
-        let types: BTreeMap<_, _> = scrape.types.iter().map(|(n, t)| (n.as_str(), t.as_str())).collect();
-        assert_eq!(types, BTreeMap::from(FAMILIES));
         for dependency in ["rabbitmq", "redis", "control"] {
             let id = format!("rolecall_dependency_up{{dependency=\"{dependency}\"}}");
             assert!((scrape.value(&id) - 1.0).abs() < f64::EPSILON, "{id}");
         }
     }
 
+    a_host_is_in_trouble(&rolecall).await;
     let created = client.run(&create(target, &rolecall.role("ada"))).await.expect_outcome("created");
     client.run(&create(target, &rolecall.role("ada"))).await.expect_outcome("already_exists");
     client.take_secret(&created.id()).await.expect(200);
@@ -149,4 +150,23 @@ async fn counters_count_what_was_done_and_nothing_else() {
         let id = format!("rolecall_jobs_settled_total{{operation=\"create_role\",outcome=\"{outcome}\"}}");
         assert!((settled.value(&id) - worker.value(&id) - 1.0).abs() < f64::EPSILON, "{id}");
     }
+    // A family shows with its first series.
+    let types = |scrape: &Scrape| scrape.types.clone().into_iter().collect::<Vec<_>>();
+    let families: BTreeMap<_, _> = types(&after).into_iter().chain(types(&settled)).collect();
+    let promised = FAMILIES.map(|(name, kind)| (name.to_owned(), kind.to_owned()));
+    assert_eq!(families, BTreeMap::from(promised));
+}
+
+async fn a_host_is_in_trouble(rolecall: &Running) {
+    let [user, password] = dba(rolecall);
+    let dead = json!({ "hostname": "127.0.0.1", "port": closed_port(), "login": own_login(user, password) });
+    rolecall.client.put_target("qa", "dead", &dead).await.expect(201);
+    let job = json!({ "operation": "reset_password", "env": "qa", "database": "dead", "username": "ada" });
+    rolecall.client.submit(&job).await.expect(202);
+    eventually("the failure to be counted", PATIENCE, async || {
+        let scrape = Scrape::of(&rolecall.worker.url()).await;
+        let failures = scrape.value("rolecall_host_failures_total{code=\"target_unreachable\"}");
+        (failures >= 1.0).then_some(())
+    })
+    .await;
 }
