@@ -54,7 +54,7 @@ async fn each_mode_accepts_and_refuses_what_libpq_does() {
         let answer = client.target_act("tls", &target.database, "check").await;
         match tls {
             Some(tls) => {
-                assert_eq!((answer.status, answer.at("tls")), (200, &json!(tls)), "{case}: {answer}")
+                assert_eq!((answer.status, answer.at("tls")), (200, &json!(tls)), "{case}: {answer}");
             }
             None => assert!(answer.is_problem(502, "target_login_refused"), "{case}: {answer}"),
         }

@@ -101,6 +101,10 @@ pub async fn every_fault_is_the_same_answer(scene: &Scene, documented: &BTreeSet
     assert_eq!(answers.len(), 1, "{answers:?}");
     send(http.get(&url).header("authorization", format!("bAsIc {right}"))).await.expect(200);
     the_right_one_among_two_is_not_enough(scene, &right).await;
+    // More than the server reads of any head: it does not get as far as to ask who is calling.
+    let giant =
+        format!("GET / HTTP/1.1\r\nhost: x\r\nauthorization: Basic {}\r\n\r\n", "A".repeat(1_000_000));
+    assert_eq!(raw::exchange(&scene.rolecall.api.url(), giant.as_bytes()).await.status, 431);
 }
 
 /// Which of two headers counts is nobody's guess.

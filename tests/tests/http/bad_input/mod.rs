@@ -40,6 +40,12 @@ impl Scene {
         self.client.request(Method::GET, path)
     }
 
+    /// The header's value, for requests that are written as bytes.
+    fn authorization(&self) -> String {
+        let request = self.get("/").build().unwrap();
+        request.headers()["authorization"].to_str().unwrap().to_owned()
+    }
+
     /// A good job of each naming, and of each operation on a role that is there.
     fn create(&self, kind: &str, naming: &Value) -> Value {
         let mut job = json!({ "operation": "create_role", "kind": kind, "env": "dev",

@@ -1,4 +1,4 @@
-//! `/metrics`: OpenMetrics as its specification has it, with the promised families, and counters that count.
+//! `/metrics`: `OpenMetrics` as its specification has it, with the promised families, and counters that count.
 
 use std::collections::BTreeMap;
 
@@ -54,7 +54,7 @@ impl Scrape {
                 match keyword {
                     "HELP" => {}
                     "TYPE" => {
-                        assert!(types.insert(name.to_owned(), value.to_owned()).is_none(), "{name} twice")
+                        assert!(types.insert(name.to_owned(), value.to_owned()).is_none(), "{name} twice");
                     }
                     "UNIT" => assert!(name.ends_with(&format!("_{value}")), "{line}"),
                     _ => panic!("no keyword of OpenMetrics: {line}"),

@@ -62,8 +62,8 @@ async fn request_ids_are_kept_if_plain(rolecall: &Running) {
     assert_eq!(ask(kept.as_bytes()).await.header("x-request-id"), Some(kept.as_str()));
     let log = rolecall.api.log_text();
     assert!(log.lines().any(|line| line.contains(&kept) && line.contains("answered")), "the log has it");
-    let long = [b'x'; 65];
-    for id in [&b"two words"[..], b"\"quoted\"", b"\xff\xfe", b"a\tb", b"", &long] {
+    let over = [b'x'; 65];
+    for id in [&b"two words"[..], b"\"quoted\"", b"\xff\xfe", b"a\tb", b"", &over] {
         let answer = ask(id).await.expect(200);
         let given = answer.header("x-request-id").unwrap();
         assert!(given.as_bytes() != id && given.len() == 36, "{given}");

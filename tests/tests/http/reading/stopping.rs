@@ -48,7 +48,7 @@ async fn somebody_waits(client: &Client) {
 }
 
 #[tokio::test]
-async fn a_stream_ends_with_the_process_and_a_second_signal_does_no_harm() {
+async fn a_stream_ends_with_the_process() {
     let rolecall = Installation::builder("stream-end").start().await;
     let (client, target) = (&rolecall.client, rolecall.target(1));
     client.target_act("dev", &target.database, "pause").await.expect(200);
@@ -64,6 +64,6 @@ async fn a_stream_ends_with_the_process_and_a_second_signal_does_no_harm() {
     rolecall.api.signal("TERM");
     let rest = async { while stream.chunk().await.expect("a well-formed end").is_some() {} };
     tokio::time::timeout(PATIENCE, rest).await.expect("the stream ends");
-    assert_eq!(rolecall.api.stop().await.code(), Some(0));
+    assert_eq!(rolecall.api.ended().await.code(), Some(0));
     assert_eq!(rolecall.worker.stop().await.code(), Some(0));
 }

@@ -53,8 +53,8 @@ async fn a_pause_holds_every_target_of_the_host_and_a_resume_lets_go() {
     }
     client.target_act("dev", database, "resume").await.expect(200);
     let of_host = events(client, &format!("host={}", target.host())).await;
-    let pauses: Vec<_> = of_host.iter().filter(|event| event.starts_with("host.")).collect();
-    assert_eq!(pauses, ["host.paused", "host.resumed"], "what changes nothing leaves no row");
+    let rows: Vec<_> = of_host.iter().filter(|event| event.starts_with("host.")).collect();
+    assert_eq!(rows, ["host.paused", "host.resumed"], "what changes nothing leaves no row");
     let row = client.audit("event=host.paused").await.expect(200);
     assert_eq!(row.text("items.0.account"), rolecall.user);
     assert!(row.at("items.0.detail").to_string().contains("upgrade of the disks"), "{row}");

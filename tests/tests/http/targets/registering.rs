@@ -6,7 +6,7 @@ use rolecall_tests::client::send;
 use rolecall_tests::{Client, Running};
 use serde_json::{Value, json};
 
-use crate::{events, own_login, pages, with};
+use crate::{create, events, own_login, pages, with};
 
 const PATH: &str = "/api/v2/targets/qa/shop";
 
@@ -125,4 +125,41 @@ async fn two_targets_of_a_host_agree_on_its_lock() {
     client.delete("/api/v2/targets/qa/other").await.expect(204);
     client.put_target("dev", &target.database, &other).await.expect(200);
     assert_eq!(events(client, "env=qa").await, ["target.added", "target.removed"]);
+}
+
+#[tokio::test]
+async fn a_database_may_have_any_name() {
+    let rolecall = Running::start("odd-names").await;
+    let (client, target) = (&rolecall.client, rolecall.target(1));
+    let name = format!("Wéird \"; DROP ROLE x; -- %2F/{}", rolecall.id);
+    let superuser = target.superuser("postgres").await;
+    let quoted = name.replace('"', "\"\"");
+    superuser.batch_execute(&format!("CREATE DATABASE \"{quoted}\"")).await.unwrap();
+
+    let path = format!("/api/v2/targets/dev/{}", percent_encoded(&name));
+    let put = client.put(&path, &target.registration()).await.expect(201);
+    assert_eq!((put.text("database"), put.header("location")), (name.as_str(), Some(path.as_str())));
+    assert_eq!(client.get(&path).await.expect(200).text("database"), name);
+    client.post(&format!("{path}/check"), &json!({})).await.expect(200);
+
+    let role = rolecall.role("ada");
+    let ended =
+        client.run(&with(&create(target, &role), "database", name.as_str())).await.expect_outcome("created");
+    assert_eq!((ended.text("database"), ended.text("links.target")), (name.as_str(), path.as_str()));
+    let secret = client.take_secret(&ended.id()).await.expect(200);
+    let session = target.login(&role, secret.text("password"), &name).await.unwrap();
+    let current: String = session.query_one("SELECT current_database()::text", &[]).await.unwrap().get(0);
+    assert_eq!(current, name);
+    let found = client.get(&format!("{path}/roles/{role}")).await.expect(200);
+    assert_eq!(*found.at("database_settings"), json!(["search_path=public"]));
+    client.delete(&path).await.expect(204);
+}
+
+/// Everything but the unreserved characters (RFC 3986, section 2.3).
+fn percent_encoded(text: &str) -> String {
+    let encode = |byte: u8| match byte {
+        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => char::from(byte).to_string(),
+        _ => format!("%{byte:02X}"),
+    };
+    text.bytes().map(encode).collect()
 }
