@@ -3,6 +3,7 @@
 //! From the ground up:
 //!
 //! * [`stack`]: the private RabbitMQ, Redis and PostgreSQL servers that `tests/stack/stack` starts.
+//! * [`private_stack`]: servers of one test's own, which it may end.
 //! * [`control`]: a control database of a test's own.
 //! * [`binary`]: builds the `rolecall` that is tested.
 //! * [`target`]: a target server as its superuser, as the DBA role, or as a role that was just made.
@@ -49,6 +50,7 @@ pub mod conformance;
 pub mod control;
 pub mod eventually;
 pub mod installation;
+pub mod private_stack;
 pub mod process;
 pub mod product;
 pub mod redis_server;
@@ -59,6 +61,7 @@ pub mod target;
 pub use client::{Answer, Client};
 pub use eventually::eventually;
 pub use installation::Installation;
+pub use private_stack::PrivateStack;
 pub use process::Process;
 pub use running::Running;
 pub use stack::Stack;

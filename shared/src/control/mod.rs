@@ -79,6 +79,7 @@ mod tests {
     #[test]
     fn every_call_can_move_between_threads() {
         fn moves<T: Send>(_: impl Fn(&'static Control) -> T) {}
+        fn moves_with<A: 'static, T: Send>(_: impl Fn(&'static Control, &'static A) -> T) {}
         fn moves_too<A: 'static, T: Send>(
             _: impl Fn(&'static Control, &'static A, &'static Actor, Timestamp) -> T,
         ) {
@@ -90,7 +91,6 @@ mod tests {
         moves_too(|control, host: &HostKey, actor, at| control.resume_host(host, actor, at));
         moves(Control::ping);
         moves(Control::check_migrated);
-        fn moves_with<A: 'static, T: Send>(_: impl Fn(&'static Control, &'static A) -> T) {}
         moves_with(|control, key: &TargetKey| control.find_target(key));
         moves_with(|control, host: &HostKey| control.find_host(host));
         moves(|control| control.list_targets(None, 1));

@@ -16,13 +16,13 @@ use rolecall_shared::seal::{KeyRing, ticket_secret_context};
 use rolecall_tests::{Answer, Installation, Running};
 use serde_json::json;
 
-use crate::private_stack::PrivateStack;
 use crate::scene::{
     assert_failed, create, in_env, make, pause, reset, resume, set_search_path, submit_at_once, take,
     wait_all, with,
 };
 use crate::search::{Search, Secrets, files};
 use crate::secrets::{redis, second_account};
+use rolecall_tests::PrivateStack;
 
 /// Not a secret: goes in with a job, and must be found, or the search proves nothing.
 const PLANTED: &str = "planted-on-purpose-4711";

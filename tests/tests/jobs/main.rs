@@ -8,7 +8,6 @@ mod canary;
 mod kinds;
 mod operations;
 mod outages;
-mod private_stack;
 mod scene;
 mod search;
 mod secrets;

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use rolecall_tests::{Client, Installation, Running, Target, eventually};
 use serde_json::json;
 
-use crate::private_stack::PrivateStack;
 use crate::scene::{SOON, count, create, make, submit_at_once, take, wait_all};
+use rolecall_tests::PrivateStack;
 
 /// How long a caller may be kept waiting for "not now".
 const REFUSED_WITHIN: Duration = Duration::from_secs(2);

@@ -6,8 +6,7 @@
 mod burst;
 mod memory;
 
-use rolecall_tests::stack::checkout;
-use rolecall_tests::{Installation, Running, Stack};
+use rolecall_tests::{Installation, PrivateStack, Running};
 
 /// How often each measurement is taken.
 const RUNS: usize = 3;
@@ -15,11 +14,12 @@ const RUNS: usize = 3;
 #[tokio::main]
 #[expect(clippy::print_stdout, reason = "figures on a terminal are what it is for")]
 async fn main() {
-    let stack = OwnStack(Stack::up(&checkout().join(".stack-bench")));
+    // Servers that nobody else loads.
+    let stack = PrivateStack::up("bench");
     let jobs = 500;
     println!("{jobs} distinct creates submitted at once, one host, {RUNS} runs on one api and one worker:\n");
     let rolecall = Installation::builder("bench")
-        .on(&stack.0)
+        .on(&stack)
         .set("log.filter", "info,lapin=off")
         .set("target.scram_iterations", "4096")
         .start()
@@ -37,13 +37,4 @@ async fn main() {
 
 fn memory_of(rolecall: &Running) -> (memory::Peak, memory::Peak) {
     (memory::Peak::of(rolecall.api.pid()), memory::Peak::of(rolecall.worker.pid()))
-}
-
-/// Servers that nobody else loads; ended with the measurement.
-struct OwnStack(Stack);
-
-impl Drop for OwnStack {
-    fn drop(&mut self) {
-        self.0.run(&["down"]);
-    }
 }
