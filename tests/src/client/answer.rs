@@ -24,12 +24,6 @@ impl Answer {
         self
     }
 
-    /// Panics unless a job was accepted: 202, or 200 when a lane was faster than the answer.
-    #[track_caller]
-    pub fn expect_accepted(self) -> Self {
-        if self.status == 200 && self.is_final() { self } else { self.expect(202) }
-    }
-
     /// Panics unless it is a problem (RFC 9457) with this status and code.
     #[track_caller]
     pub fn expect_problem(self, status: u16, code: &str) -> Self {

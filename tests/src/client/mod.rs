@@ -79,7 +79,7 @@ impl Client {
 
     /// Submits a job that must be accepted, and waits for its end, whatever that is.
     pub async fn run(&self, job: &Value) -> Answer {
-        let accepted = self.submit(job).await.expect_accepted();
+        let accepted = self.submit(job).await.expect(202);
         self.wait(&accepted.id()).await
     }
 

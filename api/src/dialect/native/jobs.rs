@@ -36,7 +36,7 @@ pub(super) const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempote
     ),
     responses(
         (status = 202, description = "Kept; `Location` is the ticket", body = TicketBody),
-        (status = 200, description = "Ended already", body = TicketBody),
+        (status = 200, description = "Waited for, and ended in time", body = TicketBody),
         (status = "default", description = "Not accepted; `retry` says whether to try again",
          body = ProblemBody, content_type = "application/problem+json"),
     )
@@ -60,7 +60,9 @@ pub(super) async fn submit(
             Err(failure) => tracing::debug!(%failure, "the wait for a submitted job was cut short"),
         }
     }
-    let status = if ticket.state.is_final() { StatusCode::OK } else { StatusCode::ACCEPTED };
+    // Without the wish to wait a job is "accepted", also when a lane was faster than this answer.
+    let status =
+        if wish.is_some() && ticket.state.is_final() { StatusCode::OK } else { StatusCode::ACCEPTED };
     let view = view::of(&caller, &app, ticket).await;
     let mut response = ticket_body::respond(status, &view);
     let location = HeaderValue::try_from(ticket_body::href(&view)).map_err(Failure::internal)?;

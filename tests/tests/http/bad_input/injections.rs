@@ -110,7 +110,7 @@ async fn labelled(scene: &Scene, text: &str, victim: &str) {
     assert_eq!(*ended.at("metadata"), labels);
     let keyed = scene.submit(&job).header("idempotency-key", text.replace(' ', "_"));
     if text.is_ascii() {
-        let accepted = send(keyed).await.expect_accepted();
+        let accepted = send(keyed).await.expect(202);
         scene.client.wait(&accepted.id()).await.expect_outcome("search_path_set");
     }
 }
