@@ -1,7 +1,6 @@
 //! Looking for secrets in bytes, in every form in which they are likely to be written down by accident.
 
 use std::collections::HashMap;
-use std::fmt::Write as _;
 use std::path::Path;
 
 use base64::Engine;
@@ -107,11 +106,7 @@ fn a_secret_is_found_in_every_form_and_place() {
     let engine = GeneralPurpose::new(&STANDARD, NO_PAD);
     for before in ["", "a", "ab", "tester:"] {
         let text = format!("{before}correct-horse_battery and more");
-        let hex = text.bytes().fold(String::new(), |mut hex, byte| {
-            // Writing to a `String` does not fail.
-            write!(hex, "{byte:02x}").ok();
-            hex
-        });
+        let hex = text.bytes().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat();
         for written in [text.clone(), engine.encode(&text), hex, format!("{:?}", text.as_bytes())] {
             assert_eq!(
                 search.find(format!("\0\u{fe}log {written} end").as_bytes()),
