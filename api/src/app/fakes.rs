@@ -306,43 +306,43 @@ impl Tickets for FakeTickets {
     }
 
     async fn claim(&self, _claim: ClaimId, _jobs: &[Job]) -> Result<Vec<Claimed>, Failure> {
-        unimplemented!("lanes claim")
+        unreachable!("lanes claim")
     }
 
     async fn give_back(&self, _claim: ClaimId, _tickets: &[TicketId]) -> Result<(), Failure> {
-        unimplemented!("lanes give back")
+        unreachable!("lanes give back")
     }
 
     async fn settle(&self, _claim: ClaimId, _settled: &[Settled]) -> Result<Vec<bool>, Failure> {
-        unimplemented!("lanes settle")
+        unreachable!("lanes settle")
     }
 
     async fn restore_queued(&self, _job: &Job) -> Result<(), Failure> {
-        unimplemented!("lanes restore")
+        unreachable!("lanes restore")
     }
 
     async fn restore_final(&self, _settled: &Settled) -> Result<(), Failure> {
-        unimplemented!("lanes restore")
+        unreachable!("lanes restore")
     }
 
     async fn close(&self, _ticket: TicketId, _closing: ClosingAs) -> Result<Close, Failure> {
-        unimplemented!("needs the control database")
+        unreachable!("needs the control database")
     }
 
     async fn closed(&self, _settled: &Settled) -> Result<(), Failure> {
-        unimplemented!("needs the control database")
+        unreachable!("needs the control database")
     }
 
     async fn due(&self, _limit: usize) -> Result<Vec<TicketId>, Failure> {
-        unimplemented!("the reaper asks")
+        unreachable!("the reaper asks")
     }
 
     async fn dead_letter(&self, _ticket: TicketId, _reason: &str) -> Result<(), Failure> {
-        unimplemented!("lanes put aside")
+        unreachable!("lanes put aside")
     }
 
     async fn keep_secrets(&self, _secrets: &[(TicketId, Vec<u8>)]) -> Result<Vec<Vec<u8>>, Failure> {
-        unimplemented!("lanes make secrets")
+        unreachable!("lanes make secrets")
     }
 
     async fn find_secrets(&self, tickets: &[TicketId]) -> Result<Vec<Option<Vec<u8>>>, Failure> {
@@ -358,11 +358,11 @@ impl Tickets for FakeTickets {
     }
 
     async fn clear_bell(&self, _host: &HostKey) -> Result<(), Failure> {
-        unimplemented!("lanes clear bells")
+        unreachable!("lanes clear bells")
     }
 
     async fn want_bell(&self, _host: &HostKey) -> Result<bool, Failure> {
-        unimplemented!("the sweeper asks")
+        unreachable!("the sweeper asks")
     }
 
     async fn lease(&self, _name: &str, _lifetime: Duration) -> Result<bool, Failure> {
@@ -385,7 +385,7 @@ impl Tickets for FakeTickets {
         _cause: &str,
         _delays: (Duration, Duration),
     ) -> Result<Duration, Failure> {
-        unimplemented!("lanes block hosts")
+        unreachable!("lanes block hosts")
     }
 
     async fn clear_host(&self, _host: &HostKey) -> Result<(), Failure> {
