@@ -51,6 +51,7 @@ conformance!(
     a_bell_rings_until_answered,
     bells_in_hand_are_bounded,
     a_burst_is_confirmed_whole,
+    a_burst_over_old_and_new_hosts_is_kept_whole,
 );
 
 #[tokio::test]

@@ -98,8 +98,8 @@ impl Keeper {
         }
     }
 
-    /// The first one alone: should the host's queue not exist yet, its message comes back, the queue is made and the
-    /// message sent again, and later ones would overtake it.
+    /// The first one alone: if the host's queue is not known to this process yet it is declared first, and later
+    /// messages could overtake the one that waits for it.
     async fn publish_in_order(&self, jobs: Vec<(usize, Job)>, down: &AtomicBool) -> Vec<(usize, Answer)> {
         let mut jobs = jobs.into_iter();
         let mut answers = Vec::with_capacity(jobs.len());

@@ -20,12 +20,22 @@ impl App {
     }
 }
 
+/// What became of a request for a job.
+pub(crate) struct Submitted {
+    /// The ticket of the job.
+    pub(crate) ticket: Ticket,
+    /// It was there before: the request is a retry.
+    pub(crate) is_retry: bool,
+}
+
 /// Keeps a job and answers its ticket; with a key that is known, the ticket that is there.
-pub(crate) async fn submit(caller: &Caller, app: &Arc<App>, asked: Submission) -> Result<Ticket, Failure> {
+pub(crate) async fn submit(caller: &Caller, app: &Arc<App>, asked: Submission) -> Result<Submitted, Failure> {
     let operation = asked.operation.clone();
     let submitted = keep_one(caller, app, asked).await;
     count(app, &operation, submitted.as_ref().err());
-    present(caller, app, submitted?).await
+    let kept = submitted?;
+    let is_retry = matches!(kept, Kept::Before(_));
+    Ok(Submitted { ticket: present(caller, app, kept).await?, is_retry })
 }
 
 async fn keep_one(caller: &Caller, app: &Arc<App>, asked: Submission) -> Result<Kept, Failure> {

@@ -168,3 +168,22 @@ pub async fn a_burst_is_confirmed_whole(queue: Arc<dyn Queue>) {
     }
     assert_eq!(queue.depth(&host).await.expect("asked").messages, 500);
 }
+
+/// A burst that goes to a busy host and to hosts nobody submitted for before: every job is on its own host's queue,
+/// once. What the broker says of one message must not be taken for the word on another.
+pub async fn a_burst_over_old_and_new_hosts_is_kept_whole(queue: Arc<dyn Queue>) {
+    let busy = host();
+    publish(&*queue, &busy, 1).await;
+    let new: Vec<HostKey> = (0..100).map(|_| host()).collect();
+    let burst = new.iter().flat_map(|host| [host, &busy, &busy]).map(|host| {
+        let (queue, job) = (Arc::clone(&queue), job_on(host));
+        async move { queue.publish(&job).await }
+    });
+    for published in futures_util::future::join_all(burst).await {
+        published.expect("published");
+    }
+    for host in &new {
+        assert_eq!(queue.depth(host).await.expect("asked").messages, 1, "{host}");
+    }
+    assert_eq!(queue.depth(&busy).await.expect("asked").messages, 201);
+}

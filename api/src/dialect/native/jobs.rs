@@ -15,8 +15,9 @@ use super::problem::{Problem, ProblemBody};
 use super::ticket_body::{self, TicketBody};
 use crate::App;
 use crate::app::submission::IdempotencyKey;
+use crate::app::submit::{self, Submitted};
 use crate::app::tickets::{self, Until};
-use crate::app::{submit, view};
+use crate::app::view;
 use crate::auth::Caller;
 
 pub(super) const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
@@ -36,7 +37,7 @@ pub(super) const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempote
     ),
     responses(
         (status = 202, description = "Kept; `Location` is the ticket", body = TicketBody),
-        (status = 200, description = "Waited for, and ended in time", body = TicketBody),
+        (status = 200, description = "Ended: waited for, or a retry of a job that has", body = TicketBody),
         (status = "default", description = "Not accepted; `retry` says whether to try again",
          body = ProblemBody, content_type = "application/problem+json"),
     )
@@ -50,7 +51,7 @@ pub(super) async fn submit(
     let key = KeySource::Header(idempotency_key(&headers)?);
     let asked = job_body::parse(&map, key, &app.settings)
         .inspect_err(|failure| app.metrics.job_refused(failure.code()))?;
-    let mut ticket = submit::submit(&caller, &app, asked).await?;
+    let Submitted { mut ticket, is_retry } = submit::submit(&caller, &app, asked).await?;
 
     let wish = prefer::wait(&headers, app.settings.api.max_wait);
     if let Some(limit) = wish.filter(|_| !ticket.state.is_final()) {
@@ -60,9 +61,9 @@ pub(super) async fn submit(
             Err(failure) => tracing::debug!(%failure, "the wait for a submitted job was cut short"),
         }
     }
-    // Without the wish to wait a job is "accepted", also when a lane was faster than this answer.
-    let status =
-        if wish.is_some() && ticket.state.is_final() { StatusCode::OK } else { StatusCode::ACCEPTED };
+    // A new job is "accepted", also when a lane was faster than this answer: nobody has to expect what was not asked.
+    let has_ended = ticket.state.is_final() && (is_retry || wish.is_some());
+    let status = if has_ended { StatusCode::OK } else { StatusCode::ACCEPTED };
     let view = view::of(&caller, &app, ticket).await;
     let mut response = ticket_body::respond(status, &view);
     let location = HeaderValue::try_from(ticket_body::href(&view)).map_err(Failure::internal)?;

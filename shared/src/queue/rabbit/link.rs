@@ -4,11 +4,13 @@
 //! meets an error reports it, the supervisor drops the connection with everything on it, waits with jitter and
 //! connects anew; users take the new one with their next call.
 
+use std::collections::HashSet;
 use std::future::Future;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use lapin::options::ConfirmSelectOptions;
+use lapin::types::ShortString;
 use lapin::uri::AMQPUri;
 use lapin::{Channel, Connection, ConnectionProperties, ErrorKind};
 use secrecy::ExposeSecret;
@@ -46,7 +48,19 @@ impl Purpose {
 pub(super) struct Live {
     pub(super) connection: Connection,
     pub(super) channel: Channel,
+    /// Queues of hosts that were declared on this connection: as many as there are hosts.
+    queues: Mutex<HashSet<ShortString>>,
     broken: Notify,
+}
+
+impl Live {
+    pub(super) fn has_queue(&self, name: &ShortString) -> bool {
+        self.queues.lock().unwrap_or_else(PoisonError::into_inner).contains(name)
+    }
+
+    pub(super) fn note_queue(&self, name: ShortString) {
+        self.queues.lock().unwrap_or_else(PoisonError::into_inner).insert(name);
+    }
 }
 
 impl std::fmt::Debug for Live {
@@ -194,7 +208,7 @@ impl Supervisor {
         let channel = within(self.timeout, connection.create_channel()).await?;
         within(self.timeout, channel.confirm_select(ConfirmSelectOptions::default())).await?;
         within(self.timeout, self.topology.declare(&channel)).await?;
-        Ok(Live { connection, channel, broken: Notify::new() })
+        Ok(Live { connection, channel, queues: Mutex::default(), broken: Notify::new() })
     }
 }
 

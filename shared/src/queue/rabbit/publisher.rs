@@ -5,7 +5,7 @@ use std::sync::Arc;
 use lapin::options::BasicPublishOptions;
 use lapin::types::{AMQPValue, FieldTable, LongString, ShortString};
 use lapin::{BasicProperties, Confirmation};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::link::{CallError, Link, Live, unavailable, within};
 use super::topology::Topology;
@@ -25,12 +25,6 @@ pub(super) struct Publisher {
     window: Arc<Semaphore>,
 }
 
-enum Published {
-    Routed,
-    /// The broker says "ack" to a mandatory message that it could not route; only the return tells.
-    Unroutable,
-}
-
 impl Publisher {
     pub(super) fn new(link: Link, topology: Arc<Topology>, window: usize) -> Self {
         Self { link, topology, window: Arc::new(Semaphore::new(window)) }
@@ -48,27 +42,21 @@ impl Publisher {
             .with_content_type("application/json".into())
             .with_type("rolecall.job".into())
             .with_message_id(job.ticket.to_string().into());
-        if let Published::Routed = self.send(queue.clone(), &body, properties.clone()).await? {
-            return Ok(());
-        }
+        let place = self.place().await?;
         let live = self.link.live()?;
-        self.link.call(self.topology.declare_host(&live.channel, queue.clone())).await?;
-        match self.send(queue, &body, properties).await? {
-            Published::Routed => Ok(()),
-            Published::Unroutable => Err(unavailable("RabbitMQ does not route to the host's queue.")),
+        if !live.has_queue(&queue) {
+            self.link.call(self.topology.declare_host(&live.channel, queue.clone())).await?;
+            live.note_queue(queue.clone());
         }
+        self.send(place, &live, queue, &body, properties).await
     }
 
     /// A bell is not durable: a lost one is made good by the sweeper.
     pub(super) async fn ring(&self, host: &HostKey, delay: BellDelay) -> Result<(), Failure> {
         let properties =
             BasicProperties::default().with_delivery_mode(TRANSIENT).with_type("rolecall.bell".into());
-        match self.send(self.topology.bell(delay), host.to_string().as_bytes(), properties).await? {
-            Published::Routed => Ok(()),
-            Published::Unroutable => {
-                Err(unavailable("The doorbell's queue is gone; it is made anew on reconnection."))
-            }
-        }
+        let (place, live) = (self.place().await?, self.link.live()?);
+        self.send(place, &live, self.topology.bell(delay), host.to_string().as_bytes(), properties).await
     }
 
     /// Puts a body aside as it is, with the queue it came from and the reason.
@@ -78,35 +66,44 @@ impl Publisher {
         headers.insert("x-rolecall-queue".into(), text(from.as_str()));
         headers.insert("x-rolecall-reason".into(), text(reason));
         let properties = BasicProperties::default().with_delivery_mode(PERSISTENT).with_headers(headers);
-        match self.send(self.topology.dead(), body, properties).await? {
-            Published::Routed => Ok(()),
-            Published::Unroutable => {
-                Err(unavailable("The dead queue is gone; it is made anew on reconnection."))
-            }
-        }
+        let (place, live) = (self.place().await?, self.link.live()?);
+        self.send(place, &live, self.topology.dead(), body, properties).await
     }
 
+    /// A place in the window.
+    async fn place(&self) -> Result<SemaphorePermit<'_>, Failure> {
+        tokio::time::timeout(self.link.timeout(), self.window.acquire())
+            .await
+            .map_err(|_| unavailable("RabbitMQ confirms too slowly; too many messages wait already."))?
+            .map_err(Failure::internal)
+    }
+
+    /// `Ok` means confirmed and routed.
+    ///
+    /// A mandatory message that cannot be routed comes back as a return *and* an ack, and the client pairs returns
+    /// with acks by order of arrival, not by message: of two publishes under way the wrong one may be told. So no
+    /// publish may come back: every queue is declared on the connection before the first message for it. If one
+    /// comes back all the same (somebody deleted a queue), nothing on this connection is believed any more.
     async fn send(
         &self,
+        _place: SemaphorePermit<'_>,
+        live: &Live,
         queue: ShortString,
         body: &[u8],
         properties: BasicProperties,
-    ) -> Result<Published, Failure> {
-        let _place = tokio::time::timeout(self.link.timeout(), self.window.acquire())
-            .await
-            .map_err(|_| unavailable("RabbitMQ confirms too slowly; too many messages wait already."))?
-            .map_err(Failure::internal)?;
-        let live = self.link.live()?;
-        match within(self.link.timeout(), confirmed(&live, queue, body, properties)).await {
-            Ok(Confirmation::Ack(None)) => Ok(Published::Routed),
-            Ok(Confirmation::Ack(Some(_))) => Ok(Published::Unroutable),
+    ) -> Result<(), Failure> {
+        match within(self.link.timeout(), confirmed(live, queue, body, properties)).await {
+            Ok(Confirmation::Ack(None)) => Ok(()),
+            Ok(Confirmation::Ack(Some(_))) => {
+                Err(self.link.failed(live, CallError::Refused("a queue is gone")))
+            }
             Ok(Confirmation::Nack(_)) => {
                 Err(unavailable("RabbitMQ refused the message; the host's queue is full."))
             }
             Ok(Confirmation::NotRequested) => {
-                Err(self.link.failed(&live, CallError::Refused("the channel is not in confirm mode")))
+                Err(self.link.failed(live, CallError::Refused("the channel is not in confirm mode")))
             }
-            Err(error) => Err(self.link.failed(&live, error)),
+            Err(error) => Err(self.link.failed(live, error)),
         }
     }
 }

@@ -45,7 +45,7 @@ impl Topology {
         format!("{}.dead", self.prefix).into()
     }
 
-    /// Declares everything but the hosts' queues, which are made when the first job for a host comes.
+    /// Declares everything but the hosts' queues, which are made when the first job for a host comes on a connection.
     pub(super) async fn declare(&self, channel: &lapin::Channel) -> Result<(), lapin::Error> {
         let durable = QueueDeclareOptions::durable;
         channel.queue_declare(self.dead(), durable(), FieldTable::default()).await?;
