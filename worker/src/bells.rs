@@ -7,7 +7,7 @@ use std::time::Duration;
 use rolecall_shared::domain::{Failure, HostKey};
 use rolecall_shared::queue::{Bell, Bells};
 use rolecall_shared::retry::Delays;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -19,20 +19,36 @@ use crate::lane::{self, Ended};
 pub(crate) struct OpenLanes(Mutex<HashSet<HostKey>>);
 
 impl OpenLanes {
-    fn insert(&self, host: &HostKey) -> bool {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(host.clone())
+    /// A host's place in the set; `None` if its lane is open already.
+    fn enter(&self, host: &HostKey) -> Option<Place<'_>> {
+        let is_new = self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(host.clone());
+        is_new.then(|| Place { lanes: self, host: host.clone() })
     }
+}
 
-    pub(crate) fn remove(&self, host: &HostKey) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(host);
+/// A host's place among the open lanes; given up when dropped, however the lane ends.
+#[derive(Debug)]
+pub(crate) struct Place<'a> {
+    lanes: &'a OpenLanes,
+    host: HostKey,
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.lanes.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.host);
     }
 }
 
 /// Takes bells while our own servers are well, and opens a lane for each.
 pub(crate) async fn answer(worker: Arc<Worker>, tasks: TaskTracker, stop: CancellationToken) {
     let mut delays = Delays::full_jitter(Duration::from_millis(100), Duration::from_secs(5));
-    let answering =
-        Arc::new(Answering { worker, open: OpenLanes::default(), unwell: Notify::new(), stop: stop.clone() });
+    let answering = Arc::new(Answering {
+        lanes: Semaphore::new(worker.settings.worker.lanes.into()),
+        worker,
+        open: OpenLanes::default(),
+        unwell: Notify::new(),
+        stop: stop.clone(),
+    });
     while !stop.is_cancelled() {
         let well = stop.run_until_cancelled(answering.listen()).await;
         match well {
@@ -51,6 +67,9 @@ pub(crate) async fn answer(worker: Arc<Worker>, tasks: TaskTracker, stop: Cancel
 
 struct Answering {
     worker: Arc<Worker>,
+    /// `worker.lanes` permits. The prefetch of bells alone does not bound them: a listener that is opened anew gets
+    /// a whole prefetch while lanes of the one before are still at work.
+    lanes: Semaphore,
     open: OpenLanes,
     /// A lane found one of our own servers away.
     unwell: Notify,
@@ -89,8 +108,9 @@ impl Answering {
 
     async fn open_lane(self: Arc<Self>, bell: Box<dyn Bell>) {
         let host = bell.host().clone();
-        if self.open.insert(&host) {
-            let ended = lane::turn(&self.worker, &host, &self.open, &self.stop).await;
+        let Ok(_permit) = self.lanes.acquire().await else { return };
+        if let Some(place) = self.open.enter(&host) {
+            let ended = lane::turn(&self.worker, &host, place, &self.stop).await;
             self.worker.metrics.turn_ended(ended.as_str());
             tracing::debug!(%host, ended = ended.as_str(), "turn over");
             if ended == Ended::OurServers {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use rolecall_shared::control::Settlement;
 use rolecall_shared::domain::ticket::{Ending, Ticket};
-use rolecall_shared::domain::{Failure, TicketId};
+use rolecall_shared::domain::{Class, Failure, TicketId};
 use rolecall_shared::tickets::{Close, ClosingAs, Settled};
 
 use crate::Worker;
@@ -23,10 +23,23 @@ pub(crate) async fn run(worker: Arc<Worker>) {
 }
 
 async fn reap(worker: &Worker) -> Result<(), Failure> {
-    for ticket in worker.tickets.due(AT_ONCE).await? {
-        expire(worker, ticket).await?;
+    loop {
+        let due = worker.tickets.due(AT_ONCE).await?;
+        let mut any_ended = false;
+        for &ticket in &due {
+            match expire(worker, ticket).await {
+                Ok(has_ended) => any_ended |= has_ended,
+                Err(failure) if failure.code().class() == Class::Unavailable => return Err(failure),
+                // One that cannot be read must not keep those behind it waiting.
+                Err(failure) => {
+                    tracing::error!(%ticket, %failure, cause = failure.cause_chain(), "a deadline cannot be settled");
+                }
+            }
+        }
+        if due.len() < AT_ONCE || !any_ended {
+            return Ok(());
+        }
     }
-    Ok(())
 }
 
 /// Ends a ticket whose deadline passed before it ran. Answers false when a lane has it, or had it.
@@ -55,6 +68,13 @@ pub(crate) async fn finish_closing(
     let settlement =
         Settlement { job: job.clone(), ending: ending.clone(), finished_at, attempts: ticket.attempts };
     worker.control.settle(&[settlement]).await?;
+    // History keeps the first ending. It is another one if the ticket store has come back older than it was: then
+    // the job had ended before, and what it ended with stands.
+    let held = worker.control.find_history(&[job.ticket]).await?.remove(&job.ticket);
+    if let Some(held) = held.filter(|held| held.ending != ending) {
+        let Settlement { job, ending, finished_at, .. } = held;
+        return worker.tickets.restore_final(&Settled { job, ending, finished_at }).await;
+    }
     worker.metrics.job_settled(
         &job.operation,
         &ending,

@@ -57,6 +57,15 @@ async fn close(app: &App, id: TicketId) -> Result<State, Failure> {
         attempts: ticket.attempts,
     };
     app.control.settle(&[settlement]).await?;
+    // History keeps the first ending. It is another one if the ticket store has come back older than it was.
+    if let Some(held) =
+        app.control.find_history(&[id]).await?.remove(&id).filter(|held| held.ending != ending)
+    {
+        let Settlement { job, ending, finished_at, .. } = held;
+        let state = ending.state();
+        app.tickets.restore_final(&Settled { job, ending, finished_at }).await?;
+        return Ok(state);
+    }
     let state = ending.state();
     app.tickets.closed(&Settled { job: ticket.job, ending, finished_at }).await?;
     Ok(state)

@@ -16,7 +16,7 @@ use rolecall_shared::domain::{
 };
 use rolecall_shared::queue::{BellDelay, Bells, Depth, LaneOpening, Queue};
 use rolecall_shared::tickets::{
-    Accepted, Claimed, Close, ClosingAs, Enqueued, HostState, Moved, Settled, Tickets,
+    Accepted, Claimed, Close, ClosingAs, Enqueued, HostState, Moved, Settled, Tickets, Touched,
 };
 
 use tokio::sync::broadcast;
@@ -309,7 +309,12 @@ impl Tickets for FakeTickets {
         unreachable!("lanes claim")
     }
 
-    async fn give_back(&self, _claim: ClaimId, _tickets: &[TicketId]) -> Result<(), Failure> {
+    async fn give_back(
+        &self,
+        _claim: ClaimId,
+        _tickets: &[TicketId],
+        _touched: Touched,
+    ) -> Result<(), Failure> {
         unreachable!("lanes give back")
     }
 

@@ -123,3 +123,12 @@ pub enum Moved {
     /// The subscription begins, or was interrupted: read again whatever you wait for.
     Missed,
 }
+
+/// Whether a job that is given back may have changed its host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Touched {
+    /// Nothing was committed: the ticket is `queued` again, and may be cancelled or expire.
+    No,
+    /// Something may be: the ticket stays `running`, in nobody's hands, until the job has run again.
+    Perhaps,
+}

@@ -22,7 +22,7 @@ use crate::domain::{
 };
 
 pub use self::redis::RedisTickets;
-pub use answer::{Accepted, Claimed, Close, ClosingAs, Enqueued, HostState, Moved, Settled};
+pub use answer::{Accepted, Claimed, Close, ClosingAs, Enqueued, HostState, Moved, Settled, Touched};
 
 /// For how long one bell is enough for a host.
 pub const BELL_LIFETIME: Duration = Duration::from_secs(2);
@@ -66,11 +66,12 @@ pub trait Tickets: Send + Sync + std::fmt::Debug {
     /// Asking again with the same claim, after an answer that was lost, gives the same answers and counts nothing.
     async fn claim(&self, claim: ClaimId, jobs: &[Job]) -> Result<Vec<Claimed>, Failure>;
 
-    /// A living worker gives back what it did not do. A job that was [`Claimed::Started`]: `running` -> `queued`. One that
-    /// was [`Claimed::Alone`] has its attempt refunded and stays `running` without a claim, because its earlier start
+    /// A living worker gives back what it did not bring to an end. A job that was [`Claimed::Started`]: `running` ->
+    /// `queued`, unless it may have [touched](Touched::Perhaps) its host. Then, and if it was [`Claimed::Alone`], it has
+    /// its attempt refunded and stays `running` without a claim, because its earlier start
     /// still has no outcome: it must be neither cancelled nor expired, and runs alone again. What another claim holds,
     /// or nobody, is left as it is.
-    async fn give_back(&self, claim: ClaimId, tickets: &[TicketId]) -> Result<(), Failure>;
+    async fn give_back(&self, claim: ClaimId, tickets: &[TicketId], touched: Touched) -> Result<(), Failure>;
 
     /// `running` under this claim -> `succeeded` or `failed`; wakes waiters, starts the lifetimes of ticket and secret
     /// (a secret that no ending asks for is dropped). A ticket the store has lost is written anew from its job. False

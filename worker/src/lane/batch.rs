@@ -8,12 +8,15 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use rolecall_shared::control::Settlement;
 use rolecall_shared::domain::{ClaimId, Code, Failure, HostKey, Job, Target, TargetKey, TicketId};
 use rolecall_shared::queue::{Delivery, LaneQueue};
-use rolecall_shared::tickets::{Claimed, Settled};
+use rolecall_shared::tickets::{Claimed, Settled, Touched};
 
 use super::execute::{Execution, Item};
 use super::opening::HostSession;
 use super::{Trouble, settle};
 use crate::{Worker, reaper};
+
+/// How often a batch is claimed before it is given up: once, and once more for each thing found missing.
+const CLAIMS: usize = 4;
 
 pub(super) struct Batch<'a> {
     pub(super) worker: &'a Worker,
@@ -112,34 +115,66 @@ impl Batch<'_> {
 
     /// Claims the next jobs that may share a transaction and takes them off `waiting`, together with those that
     /// turn out to need nothing.
-    async fn next_part(&self, waiting: &mut VecDeque<InHand>) -> Result<Part, Trouble> {
+    async fn next_part(&self, waiting: &mut VecDeque<InHand>) -> Result<Part, Failure> {
         let (tags, candidates): (Vec<u64>, Vec<Job>) =
             self.one_login(waiting).map(|item| (item.tag, item.job.clone())).unzip();
         let claim = ClaimId::new();
-        let mut part = Part { claim, items: Vec::new() };
-        let claimed = self.worker.tickets.claim(claim, &candidates).await?;
-        for ((tag, job), claimed) in tags.into_iter().zip(&candidates).zip(claimed) {
-            match claimed {
-                Claimed::Started => part.items.push(Item { tag, job: job.clone(), alone: None }),
-                Claimed::Alone { attempts } => {
-                    part.items.push(Item { tag, job: job.clone(), alone: Some(attempts) });
-                }
-                Claimed::Final(_) => {}
-                Claimed::Closing(ticket, closing) => {
-                    reaper::finish_closing(self.worker, &ticket, closing).await?;
-                }
-                Claimed::Unknown => {
-                    // The ticket store lost it. What ended stays ended; the rest is rebuilt from the message and
-                    // claimed with the next part, to which everything behind it waits as well.
-                    if self.end_from_history(&[job.ticket]).await?.is_empty() {
-                        self.worker.tickets.restore_queued(job).await?;
-                        break;
+        let claimed = match self.claim(claim, &candidates).await {
+            Ok(claimed) => claimed,
+            Err(failure) => {
+                // Nothing was begun: whatever was claimed on the way is not to look as if it had been.
+                let tickets: Vec<TicketId> = candidates.iter().map(|job| job.ticket).collect();
+                self.worker.tickets.give_back(claim, &tickets, Touched::No).await?;
+                return Err(failure);
+            }
+        };
+        waiting.drain(..claimed.len());
+        let items =
+            tags.into_iter().zip(candidates).zip(claimed).filter_map(|((tag, job), claimed)| match claimed {
+                Claimed::Started => Some(Item { tag, job, alone: None }),
+                Claimed::Alone { attempts } => Some(Item { tag, job, alone: Some(attempts) }),
+                Claimed::Final(_) | Claimed::Closing(..) | Claimed::Unknown => None,
+            });
+        Ok(Part { claim, items: items.collect() })
+    }
+
+    /// Claims, until no ticket is unknown to the store and none is on its way to an end.
+    async fn claim(&self, claim: ClaimId, jobs: &[Job]) -> Result<Vec<Claimed>, Failure> {
+        // Asked again with the same claim the store answers the same and counts nothing.
+        for _ in 0..CLAIMS {
+            let claimed = self.worker.tickets.claim(claim, jobs).await?;
+            let mut unknown = Vec::new();
+            let mut is_settled = true;
+            for (job, claimed) in jobs.iter().zip(&claimed) {
+                match claimed {
+                    Claimed::Started | Claimed::Alone { .. } | Claimed::Final(_) => {}
+                    Claimed::Closing(ticket, closing) => {
+                        is_settled = false;
+                        reaper::finish_closing(self.worker, ticket, *closing).await?;
                     }
+                    Claimed::Unknown => unknown.push(job),
                 }
             }
-            waiting.pop_front();
+            if is_settled && unknown.is_empty() {
+                return Ok(claimed);
+            }
+            self.rebuild(&unknown).await?;
         }
-        Ok(part)
+        Err(Failure::internal("the ticket store forgets a ticket again and again"))
+    }
+
+    /// Tickets that the store has lost: what ended stays ended, the rest is rebuilt from its message. Not to run
+    /// after its deadline: it may be one that was withdrawn, so long ago that this is forgotten too.
+    async fn rebuild(&self, jobs: &[&Job]) -> Result<(), Failure> {
+        let tickets: Vec<TicketId> = jobs.iter().map(|job| job.ticket).collect();
+        let ended = self.end_from_history(&tickets).await?;
+        for job in jobs.iter().filter(|job| !ended.contains(&job.ticket)) {
+            self.worker.tickets.restore_queued(job).await?;
+            if job.deadline_at <= self.worker.clock.now() {
+                reaper::expire(self.worker, job.ticket).await?;
+            }
+        }
+        Ok(())
     }
 
     /// The leading jobs whose targets are logged in to alike; a job whose target is gone goes with any.
@@ -170,17 +205,20 @@ impl Batch<'_> {
             Ok(ended) => {
                 let spent: Vec<u64> =
                     ended.iter().filter(|ended| ended.is_spent()).map(|ended| ended.tag).collect();
-                settle::settle(self.worker, claim, ended).await?;
+                if let Err(failure) = settle::settle(self.worker, claim, ended).await {
+                    // Done on the host, and not yet said. It is done again, which changes nothing, and no attempt
+                    // is spent on our own servers' account.
+                    self.worker.tickets.give_back(claim, &tickets, Touched::Perhaps).await?;
+                    return Err(failure.into());
+                }
                 for tag in spent {
                     queue.bury(tag, Code::AttemptsExhausted.as_str()).await?;
                 }
                 Ok(())
             }
             Err(stopped) => {
-                // After a COMMIT without an answer the tickets stay `running`: neither cancellable nor expirable
-                // until the mark is read or the job has run again. Everything else is given back unspent.
-                if !stopped.outcome_unknown {
-                    self.worker.tickets.give_back(claim, &tickets).await?;
+                if let Some(touched) = stopped.give_back {
+                    self.worker.tickets.give_back(claim, &tickets, touched).await?;
                 }
                 Err(stopped.trouble)
             }

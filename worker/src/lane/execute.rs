@@ -11,10 +11,11 @@ use rolecall_shared::ddl::Statement;
 use rolecall_shared::domain::ticket::{Ending, Outcome};
 use rolecall_shared::domain::{Code, Failure, Job, Profile, RoleName, Target, TargetKey, TicketId};
 use rolecall_shared::retry::delay_after;
-use rolecall_shared::target::{Purpose, RoleProbe, Session, TargetError, Verdict};
+use rolecall_shared::target::{RoleProbe, Session, TargetError, Verdict};
+use rolecall_shared::tickets::Touched;
 
 use super::opening::HostSession;
-use super::{Trouble, secrets};
+use super::{Trouble, grants, secrets};
 use crate::Worker;
 use crate::jobs::{self, Decision, Facts};
 use secrets::Prepared;
@@ -48,13 +49,14 @@ impl Ended {
 /// Nothing ended.
 pub(super) struct Stopped {
     pub(super) trouble: Trouble,
-    /// The COMMIT was sent and its answer did not come.
-    pub(super) outcome_unknown: bool,
+    /// How the tickets are given back. `None` after a COMMIT whose answer did not come: they stay as they are, and
+    /// the next start counts as one after a start without outcome.
+    pub(super) give_back: Option<Touched>,
 }
 
 impl<T: Into<Trouble>> From<T> for Stopped {
     fn from(trouble: T) -> Self {
-        Self { trouble: trouble.into(), outcome_unknown: false }
+        Self { trouble: trouble.into(), give_back: Some(Touched::No) }
     }
 }
 
@@ -100,18 +102,13 @@ impl Execution<'_> {
             }
         }
         if let (Some(first), Some(host)) = (ready.first(), host) {
-            host.log_in_for(self.worker, first.target).await?;
-            let session = host.session();
-            let outcomes = match self.together(&ready, session).await? {
-                Together::Committed(outcomes) => outcomes,
-                Together::OneByOne => self.one_by_one(&ready, session).await?,
-            };
-            for (ready, outcome) in ready.iter().zip(outcomes) {
-                let ending = match outcome {
-                    Ok(outcome) => self.succeeded(ready, outcome, session).await?,
-                    Err(ending) => ending,
-                };
-                endings.insert(ready.item.job.ticket, ending);
+            match host.log_in_for(self.worker, first.target).await {
+                Ok(()) => endings.extend(self.run_on(&ready, host.session()).await?),
+                // A fault of this log-in that time does not heal; the host's other targets go on.
+                Err(Trouble::Host(TargetError { verdict: Verdict::Permanent { code, detail }, .. })) => {
+                    endings.extend(ready.iter().map(|ready| (ready.item.job.ticket, failed(code, &detail))));
+                }
+                Err(trouble) => return Err(trouble.into()),
             }
         }
         Ok(items
@@ -121,6 +118,31 @@ impl Execution<'_> {
                 Some(Ended { tag, job, ending, attempts: alone.unwrap_or(0) })
             })
             .collect())
+    }
+
+    /// The transaction, and what follows its COMMIT.
+    async fn run_on(
+        &self,
+        ready: &[Ready<'_>],
+        session: &Session,
+    ) -> Result<Vec<(TicketId, Ending)>, Stopped> {
+        let outcomes = match self.together(ready, session).await? {
+            Together::Committed(outcomes) => outcomes,
+            Together::OneByOne => self.one_by_one(ready, session).await?,
+        };
+        let mut endings = Vec::with_capacity(ready.len());
+        for (ready, outcome) in ready.iter().zip(outcomes) {
+            let ending = match outcome {
+                // It is committed: what is not said now is found done when the jobs run again.
+                Ok(outcome) => self.succeeded(ready, outcome, session).await.map_err(|trouble| Stopped {
+                    trouble: Trouble::Host(trouble),
+                    give_back: Some(Touched::Perhaps),
+                })?,
+                Err(ending) => ending,
+            };
+            endings.push((ready.item.job.ticket, ending));
+        }
+        Ok(endings)
     }
 
     fn ready<'b>(
@@ -293,10 +315,11 @@ impl Execution<'_> {
         ready: &Ready<'_>,
         outcome: Outcome,
         lock: &Session,
-    ) -> Result<Ending, Stopped> {
+    ) -> Result<Ending, TargetError> {
         let missing = match ready.profile {
             Some(profile) if outcome == Outcome::Created && profile.is_read_only() => {
-                self.grant_reading(ready, profile, lock).await?
+                let role = ready.item.job.operation.role();
+                grants::grant_reading(&self.worker.connector, ready.target, role, profile, lock).await?
             }
             Some(_) | None => Vec::new(),
         };
@@ -304,38 +327,14 @@ impl Execution<'_> {
         let secret_expires_at = outcome.has_secret().then(|| self.worker.clock.now() + lifetime);
         Ok(Ending::Succeeded { outcome, missing, secret_expires_at })
     }
-
-    async fn grant_reading(
-        &self,
-        ready: &Ready<'_>,
-        profile: &Profile,
-        lock: &Session,
-    ) -> Result<Vec<String>, TargetError> {
-        let role = ready.item.job.operation.role();
-        let granted = async {
-            let session =
-                self.worker.connector.open(ready.target, &ready.target.key.database, Purpose::Grants).await?;
-            let missing = session.grant_reading(role, &profile.read_only_schemas, lock).await;
-            session.close().await;
-            missing
-        };
-        match granted.await {
-            Ok(missing) => Ok(missing),
-            // The role is made and works; that it may read nothing is said, not hidden behind a failure.
-            Err(TargetError { verdict: Verdict::Permanent { detail, .. }, .. }) => {
-                Ok(vec![format!("every grant of reading: {detail}")])
-            }
-            Err(error) => Err(error),
-        }
-    }
 }
 
 /// COMMIT, sent when every statement before it has answered.
 async fn commit(session: &Session) -> Result<(), Stopped> {
-    session
-        .commit()
-        .await
-        .map_err(|error| Stopped { outcome_unknown: error.commit_unknown, trouble: Trouble::Host(error) })
+    session.commit().await.map_err(|error| Stopped {
+        give_back: (!error.commit_unknown).then_some(Touched::No),
+        trouble: Trouble::Host(error),
+    })
 }
 
 pub(crate) fn failed(code: Code, detail: &str) -> Ending {

@@ -2,20 +2,23 @@
 //!
 //! * `opening`: may the lane open, the session, the host lock.
 //! * `batch`: what is there, in order, through the steps claim, secrets, transaction, settling.
-//! * `execute`: the transaction on the host. `secrets`: passwords, sealed before the DDL. `settle`: the endings.
+//! * `execute`: the transaction on the host; `grants`: what follows in another database. `secrets`: passwords, sealed before the DDL. `settle`: the endings.
 //!
 //! The order at the end matters: consumer, host lock, place in the set of open lanes, one more look at the depth,
 //! and only then the bell. Any other order loses wake-ups or lets a successor overtake us.
 
 mod batch;
 mod execute;
+mod grants;
 mod opening;
 mod secrets;
 mod settle;
 
 use std::collections::BTreeMap;
+use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use rolecall_shared::domain::{Code, Failure, HostKey, Target, TargetKey};
 use rolecall_shared::queue::{BellDelay, LaneOpening, LaneQueue};
 use rolecall_shared::target::{TargetError, Verdict};
@@ -28,10 +31,12 @@ pub(crate) use self::secrets::Prepared;
 use self::batch::Batch;
 use self::opening::{HostSession, Opening};
 use crate::Worker;
-use crate::bells::OpenLanes;
+use crate::bells::Place;
 
 /// How often a host is asked again whose lock or queue another lane holds.
 const ASK_AGAIN: BellDelay = BellDelay::Ms200;
+/// How long a lane waits at least for its first message.
+const FIRST_DELIVERY: Duration = Duration::from_millis(250);
 
 /// How a turn ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,18 +75,22 @@ impl Ended {
     }
 }
 
-/// Why a lane lets go before its queue is empty.
+/// Why a lane lets go before its queue is empty. Nothing in hand counts against the jobs.
 #[derive(Debug)]
 pub(crate) enum Trouble {
-    /// The host's. Everything in hand goes back; nothing counts against the jobs.
+    /// The host's.
     Host(TargetError),
-    /// One of our own servers'. Nothing counts against job or host.
-    Ours(Failure),
+    /// One of our own servers is away. It counts against no host.
+    Away(Failure),
+    /// A fault of ours that is in this host's way, such as a sealed password that cannot be opened. The host waits;
+    /// the others go on.
+    Stuck(Failure),
 }
 
 impl From<Failure> for Trouble {
     fn from(failure: Failure) -> Self {
-        Self::Ours(failure)
+        let away = [Code::BrokerUnavailable, Code::TicketStoreUnavailable, Code::ControlDatabaseUnavailable];
+        if away.contains(&failure.code()) { Self::Away(failure) } else { Self::Stuck(failure) }
     }
 }
 
@@ -95,22 +104,21 @@ impl From<TargetError> for Trouble {
 pub(crate) async fn turn(
     worker: &Worker,
     host: &HostKey,
-    open: &OpenLanes,
+    place: Place<'_>,
     stop: &CancellationToken,
 ) -> Ended {
     let lane = Lane { worker, host, stop };
-    let ended = match lane.work().await {
+    // A panic is a fault of ours; the host must not lose its lane over it.
+    let result = AssertUnwindSafe(lane.work()).catch_unwind().await;
+    let result = result.unwrap_or_else(|_| Err(Trouble::Stuck(Failure::internal("a lane panicked"))));
+    let ended = match result {
         Ok(ended) => ended,
-        Err(Trouble::Host(error)) => match lane.back_off(&error).await {
-            Ok(()) => Ended::HostTrouble,
-            Err(failure) => lane.ours(&failure),
-        },
-        Err(Trouble::Ours(failure)) => lane.ours(&failure),
+        Err(trouble) => lane.ended_in(trouble).await,
     };
-    open.remove(host);
+    drop(place);
     match lane.look_again(ended).await {
         Ok(()) => ended,
-        Err(failure) => lane.ours(&failure),
+        Err(failure) => lane.away(&failure),
     }
 }
 
@@ -131,6 +139,22 @@ impl Lane<'_> {
             }
             Opening::Orphaned => self.consume(None).await,
             Opening::Not(ended) => Ok(ended),
+        }
+    }
+
+    /// Writes trouble down.
+    async fn ended_in(&self, trouble: Trouble) -> Ended {
+        let (code, cause) = match trouble {
+            Trouble::Away(failure) => return self.away(&failure),
+            Trouble::Host(error) => describe(&error),
+            Trouble::Stuck(failure) => {
+                tracing::error!(host = %self.host, %failure, cause = failure.cause_chain(), "the lane is stuck");
+                (failure.code(), failure.detail().to_owned())
+            }
+        };
+        match self.back_off(code, &cause).await {
+            Ok(()) => Ended::HostTrouble,
+            Err(failure) => self.away(&failure),
         }
     }
 
@@ -159,6 +183,7 @@ impl Lane<'_> {
         let limits = &self.worker.settings.worker;
         let began = Instant::now();
         let mut jobs = 0;
+        let mut was_in_trouble = self.worker.tickets.host_state(self.host).await?.failures > 0;
         loop {
             if self.stop.is_cancelled() {
                 return Ok(Ended::Stopping);
@@ -166,11 +191,16 @@ impl Lane<'_> {
             if jobs >= limits.turn_jobs || began.elapsed() >= limits.turn {
                 return Ok(Ended::TurnOver);
             }
+            // The broker takes its time between "you consume" and the first message.
+            let wait = if jobs == 0 { limits.linger.max(FIRST_DELIVERY) } else { limits.linger };
             let first = tokio::select! {
-                first = queue.next(limits.linger) => first?,
+                first = queue.next(wait) => first?,
                 () = self.stop.cancelled() => return Ok(Ended::Stopping),
             };
-            let Some(first) = first else { return Ok(Ended::Idle) };
+            let Some(first) = first else {
+                self.recovered(&mut was_in_trouble).await?;
+                return Ok(Ended::Idle);
+            };
             let mut deliveries = vec![first];
             while deliveries.len() < limits.batch {
                 match queue.next_ready()? {
@@ -181,13 +211,22 @@ impl Lane<'_> {
             jobs += deliveries.len();
             self.worker.metrics.batch_run(deliveries.len());
             let Some(targets) = self.targets_now().await? else { return Ok(Ended::Paused) };
-            let batch = Batch { worker: self.worker, host: self.host, targets: &targets };
-            batch.run(deliveries, queue, session.as_deref_mut()).await?;
             if session.is_none() && !targets.is_empty() {
                 // A target was registered meanwhile: the next turn takes the lock and does what it is asked.
                 return Ok(Ended::TurnOver);
             }
+            let batch = Batch { worker: self.worker, host: self.host, targets: &targets };
+            batch.run(deliveries, queue, session.as_deref_mut()).await?;
+            self.recovered(&mut was_in_trouble).await?;
         }
+    }
+
+    /// The host has shown that it is well: not by a log-in alone, but by what it was asked to do.
+    async fn recovered(&self, was_in_trouble: &mut bool) -> Result<(), Failure> {
+        if std::mem::take(was_in_trouble) {
+            self.worker.tickets.clear_host(self.host).await?;
+        }
+        Ok(())
     }
 
     /// The host's targets as they are registered now; `None` when it is paused. Asked before every batch: it also
@@ -203,12 +242,11 @@ impl Lane<'_> {
         Ok(Some(targets.into_iter().map(|target| (target.key.clone(), target)).collect()))
     }
 
-    /// Writes down why the host waits, and sees to it that somebody comes back.
-    async fn back_off(&self, error: &TargetError) -> Result<(), Failure> {
-        let (code, cause) = describe(error);
+    /// Tells callers why the host waits, and sees to it that somebody comes back.
+    async fn back_off(&self, code: Code, cause: &str) -> Result<(), Failure> {
         let settings = &self.worker.settings.target;
         let delays = (settings.backoff_first, settings.backoff_cap);
-        let delay = self.worker.tickets.block_host(self.host, code, &cause, delays).await?;
+        let delay = self.worker.tickets.block_host(self.host, code, cause, delays).await?;
         self.worker.metrics.host_failed(code);
         tracing::warn!(host = %self.host, code = code.as_str(), cause, ?delay, "host is in trouble");
         self.ring_later(delay).await
@@ -223,6 +261,10 @@ impl Lane<'_> {
     async fn look_again(&self, ended: Ended) -> Result<(), Failure> {
         match ended {
             Ended::Idle | Ended::TurnOver | Ended::Stopping => {
+                // Somebody may have rung while the lane was open, and was answered by it. Then the next submit would
+                // not ring, although nobody works here any more. Cleared before the look: a job is confirmed before
+                // its submitter asks for the bell, so either the look finds it or its own bell rings.
+                self.worker.tickets.clear_bell(self.host).await?;
                 if self.worker.queue.depth(self.host).await?.messages > 0 {
                     self.worker.queue.ring(self.host, BellDelay::Now).await?;
                 }
@@ -233,12 +275,17 @@ impl Lane<'_> {
                 Some(wait) => self.ring_later(wait).await,
                 None => self.worker.queue.ring(self.host, BellDelay::Now).await,
             },
-            // Resuming rings; a host in trouble has been rung for; our own servers ring by the unanswered bell.
-            Ended::Paused | Ended::HostTrouble | Ended::OurServers => Ok(()),
+            // Resuming rings, but the lane that was just leaving may have answered that bell.
+            Ended::Paused => match self.targets_now().await? {
+                Some(_) => self.worker.queue.ring(self.host, BellDelay::Now).await,
+                None => Ok(()),
+            },
+            // A host in trouble has been rung for; our own servers ring by the unanswered bell.
+            Ended::HostTrouble | Ended::OurServers => Ok(()),
         }
     }
 
-    fn ours(&self, failure: &Failure) -> Ended {
+    fn away(&self, failure: &Failure) -> Ended {
         tracing::warn!(host = %self.host, %failure, cause = failure.cause_chain(), "the lane lets go");
         Ended::OurServers
     }

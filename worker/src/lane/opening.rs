@@ -40,18 +40,19 @@ pub(super) async fn open(worker: &Worker, host: &HostKey) -> Result<Opening, Tro
     for target in one_target_per_login(targets) {
         match HostSession::lock(worker, &target).await {
             Ok(Some(session)) => {
-                worker.tickets.clear_host(host).await?;
                 return Ok(Opening::Open(Box::new(session)));
             }
             Ok(None) => return Ok(Opening::Not(Ended::Held)),
             // Another log-in of the same host may still be good.
-            Err(Trouble::Host(error)) if matches!(error.verdict, Verdict::Login { .. }) => {
+            Err(Trouble::Host(error))
+                if matches!(error.verdict, Verdict::Login { .. } | Verdict::Permanent { .. }) =>
+            {
                 refused = Some(error);
             }
             Err(trouble) => return Err(trouble),
         }
     }
-    Err(refused.map_or_else(|| Trouble::Ours(Failure::internal("a host without targets")), Trouble::Host))
+    Err(refused.map_or_else(|| Trouble::Stuck(Failure::internal("a host without targets")), Trouble::Host))
 }
 
 /// Active targets first; one is enough for each log-in.

@@ -15,7 +15,7 @@ use crate::domain::{
 };
 use crate::tickets::{
     Accepted, BELL_LIFETIME, CLOSING_GRACE, Claimed, Close, ClosingAs, Enqueued, HostState, Moved, Settled,
-    Tickets,
+    Tickets, Touched,
 };
 
 #[async_trait]
@@ -74,12 +74,15 @@ impl Tickets for RedisTickets {
         jobs.iter().zip(answers).map(|(job, values)| changes::claimed(job, Answer::read(values)?)).collect()
     }
 
-    async fn give_back(&self, claim: ClaimId, tickets: &[TicketId]) -> Result<(), Failure> {
+    async fn give_back(&self, claim: ClaimId, tickets: &[TicketId], touched: Touched) -> Result<(), Failure> {
         if tickets.is_empty() {
             return Ok(());
         }
         let mut call = self.call(&scripts::GIVE_BACK);
-        call.arg(claim.to_string());
+        call.arg(claim.to_string()).arg(match touched {
+            Touched::No => "0",
+            Touched::Perhaps => "1",
+        });
         for &ticket in tickets {
             call.key(self.keys.ticket(ticket)).arg(id(ticket));
         }

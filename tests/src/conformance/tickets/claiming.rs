@@ -3,7 +3,7 @@
 use futures_util::future::join;
 use rolecall_shared::domain::ClaimId;
 use rolecall_shared::domain::ticket::State;
-use rolecall_shared::tickets::{Accepted, Claimed, Close, ClosingAs};
+use rolecall_shared::tickets::{Accepted, Claimed, Close, ClosingAs, Touched};
 
 use super::{Lifetime, Subject, job, succeeded};
 
@@ -75,9 +75,9 @@ pub async fn giving_back_costs_nothing(subject: Subject) {
 
     let all = [batch[0].ticket, foreign.ticket, finished.ticket, unknown.ticket, batch[1].ticket];
     for _ in 0..2 {
-        subject.tickets.give_back(claim, &all).await.expect("given back");
+        subject.tickets.give_back(claim, &all, Touched::No).await.expect("given back");
     }
-    subject.tickets.give_back(claim, &[]).await.expect("given back");
+    subject.tickets.give_back(claim, &[], Touched::No).await.expect("given back");
     for job in &batch {
         let ticket = subject.find(job).await;
         assert_eq!((ticket.state, ticket.attempts), (State::Queued, 0));
@@ -95,7 +95,7 @@ pub async fn a_start_without_an_outcome_stays_running_when_given_back(subject: S
     for _ in 0..3 {
         let claim = ClaimId::new();
         assert_eq!(subject.claim(claim, [&job]).await, ["alone 1"], "the attempt was not refunded");
-        subject.tickets.give_back(claim, &[job.ticket]).await.expect("given back");
+        subject.tickets.give_back(claim, &[job.ticket], Touched::No).await.expect("given back");
         let ticket = subject.find(&job).await;
         assert_eq!((ticket.state, ticket.attempts), (State::Running, 0));
         let close = subject.tickets.close(job.ticket, ClosingAs::Cancelled).await.expect("an answer");

@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use rolecall_shared::domain::ticket::{Ending, State};
 use rolecall_shared::domain::{ClaimId, Clock, Job, SystemClock};
-use rolecall_shared::tickets::{CLOSING_GRACE, Close, ClosingAs};
+use rolecall_shared::tickets::{CLOSING_GRACE, Close, ClosingAs, Touched};
 
 use super::{Subject, job, settled};
 use crate::conformance::eventually;
@@ -82,7 +82,7 @@ pub async fn running_tickets_never_hide_the_due(subject: Subject) {
     let queued = queued_until(&subject, past + SignedDuration::from_mins(1)).await;
     assert_eq!(subject.tickets.due(1).await.expect("an answer"), [queued.ticket]);
 
-    subject.tickets.give_back(claim, &[running[3].ticket]).await.expect("given back");
+    subject.tickets.give_back(claim, &[running[3].ticket], Touched::No).await.expect("given back");
     assert_eq!(subject.tickets.due(9).await.expect("an answer"), [running[3].ticket, queued.ticket]);
 }
 

@@ -2,7 +2,7 @@
 
 use rolecall_shared::domain::ticket::{Ending, State};
 use rolecall_shared::domain::{ClaimId, Job};
-use rolecall_shared::tickets::ClosingAs;
+use rolecall_shared::tickets::{ClosingAs, Touched};
 
 use super::{Subject, failed, settled, succeeded};
 
@@ -49,7 +49,7 @@ async fn attempt(subject: &Subject, job: &Job, claim: ClaimId, next: State) {
         State::Accepting => drop(tickets.accept(job).await.expect("an answer")),
         State::Queued => {
             tickets.enqueue(job.ticket, &job.host).await.expect("an answer");
-            tickets.give_back(claim, &[job.ticket]).await.expect("an answer");
+            tickets.give_back(claim, &[job.ticket], Touched::No).await.expect("an answer");
             tickets.restore_queued(job).await.expect("an answer");
         }
         State::Withdrawn => drop(tickets.withdraw(job.ticket).await.expect("an answer")),
