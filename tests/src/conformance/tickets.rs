@@ -225,7 +225,8 @@ macro_rules! tickets_conformance {
                 a_thousand_at_once, of_many_equal_ones_one_is_new;
             claiming: the_prefix_ends_at_unfinished_jobs, what_cannot_run_is_said_in_its_place,
                 attempts_count_starts_alone_only, giving_back_costs_nothing,
-                a_start_without_an_outcome_stays_running_when_given_back, the_same_claim_may_ask_again,
+                a_start_without_an_outcome_stays_running_when_given_back,
+                what_may_have_touched_its_host_stays_running_when_given_back, the_same_claim_may_ask_again,
                 of_two_claims_one_starts, the_late_message_of_a_withdrawn_attempt_is_not_run;
             settling: a_settled_ticket_says_how_it_ended, another_claim_cannot_settle, a_batch_is_settled_one_by_one,
                 a_lost_ticket_is_written_anew, lifetimes_begin_with_the_end, restoring_queues_only_what_is_lost,

@@ -6,6 +6,7 @@
 mod bursts;
 mod canary;
 mod kinds;
+mod mishaps;
 mod operations;
 mod outages;
 mod scene;

@@ -105,6 +105,23 @@ pub async fn a_start_without_an_outcome_stays_running_when_given_back(subject: S
     }
 }
 
+/// Something of it may be committed on the host: it must be neither cancelled nor expire, and nothing is spent.
+pub async fn what_may_have_touched_its_host_stays_running_when_given_back(subject: Subject) {
+    let job = subject.queued().await;
+    let claim = ClaimId::new();
+    assert_eq!(subject.claim(claim, [&job]).await, ["started"]);
+    subject.tickets.give_back(claim, &[job.ticket], Touched::Perhaps).await.expect("given back");
+    for _ in 0..3 {
+        let ticket = subject.find(&job).await;
+        assert_eq!((ticket.state, ticket.attempts), (State::Running, 0));
+        let close = subject.tickets.close(job.ticket, ClosingAs::Cancelled).await.expect("an answer");
+        assert!(matches!(close, Close::Not(_)));
+        let claim = ClaimId::new();
+        assert_eq!(subject.claim(claim, [&job]).await, ["alone 1"]);
+        subject.tickets.give_back(claim, &[job.ticket], Touched::Perhaps).await.expect("given back");
+    }
+}
+
 /// The answer was lost: the same claim asks again, gets the same, and nothing is counted.
 pub async fn the_same_claim_may_ask_again(subject: Subject) {
     let claim = ClaimId::new();
