@@ -81,6 +81,8 @@ fn make_settings() -> Settings {
             idle_close: seconds(1),
             scram_iterations: 4096,
             protected_roles: Vec::new(),
+            password_folders: Vec::new(),
+            password_variables: "TARGET_PASSWORD_".into(),
             backoff_first: seconds(1),
             backoff_cap: seconds(1),
         },

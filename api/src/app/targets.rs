@@ -120,7 +120,7 @@ pub(crate) async fn put(
     }
     let now = app.clock.now();
     let place = (&asked.key, &asked.host);
-    let login = login::settle(&app.settings, &app.keys, asked.login, place, before.as_ref(), now)?;
+    let login = login::settle(&app.settings, &app.keys, asked.login, place, before.as_ref(), now).await?;
     let target = NewTarget {
         key: asked.key,
         host: asked.host,

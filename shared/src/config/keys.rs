@@ -147,6 +147,12 @@ keys! {
          are random (128 bits) and gain nothing from it, and a server makes more roles a second with fewer.";
     TARGET_PROTECTED: Names = "target.protected_roles" { default: &[], example: &["postgres", "replicator"] }
         "Roles that are never touched, besides superusers and their like.";
+    TARGET_PASSWORD_FOLDERS: Names = "target.password_folders"
+        { default: &[], example: &["/etc/rolecall/targets"] }
+        "Folders with nothing but passwords of targets, by absolute path. Whoever may register a target may have\n\
+         any file in them sent to a host of their choice (`password_ref`: `file:…`). Empty: no file is read.";
+    TARGET_PASSWORD_VARIABLES: Text = "target.password_variables" { default: "TARGET_PASSWORD_" }
+        "What the names of variables with passwords of targets begin with (`password_ref`: `env:…`).";
     TARGET_BACKOFF_FIRST: Period = "target.backoff_first_milliseconds" { default: 200, min: 10, max: 600_000 }
         "The first delay after a host failed.";
     TARGET_BACKOFF_CAP: Period = "target.backoff_cap_milliseconds" { default: 30_000, min: 10, max: 600_000 }

@@ -6,9 +6,10 @@ use secrecy::SecretString;
 use zeroize::Zeroizing;
 
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::keys;
 use super::shape::{Address, Choice, Entry, Flag, Key, Names, Number, Period, Plain, Secret, Text};
 use super::sources::variable_of;
 
@@ -178,6 +179,18 @@ impl Reader {
         let path = &key.path;
         let variable = variable_of(path);
         self.fault(path, format_args!("is missing{reason}: set {path} or {path}_file (or {variable})"));
+    }
+
+    /// Every file with a secret of Rolecall's own that is stated, by its key.
+    pub(super) fn own_files(&self) -> Vec<(String, PathBuf)> {
+        let secrets = keys::ALL.iter().filter(|key| key.is_secret());
+        let keys = secrets.map(|key| format!("{}_file", key.path()));
+        let keys = keys.chain([keys::SEAL_KEY_FILE.path.clone().into_owned()]);
+        keys.filter_map(|key| {
+            let file = PathBuf::from(self.find(&key).and_then(text_of)?);
+            Some((key, file))
+        })
+        .collect()
     }
 
     fn secret_file(&mut self, path: &str) -> Option<SecretString> {

@@ -6,7 +6,7 @@ use super::reader::Reader;
 use super::shape::{Key, Secret, Text};
 use super::{
     Api, BootstrapAccount, Control, DefaultLogin, Log, RabbitMq, Redis, Seal, Settings, Target, Tickets,
-    Worker, keys, kinds, urls,
+    Worker, keys, kinds, passwords, urls,
 };
 use crate::credentials::check_account_name;
 use crate::domain::{HostKey, NameRules, RoleName};
@@ -179,6 +179,8 @@ fn target(reader: &mut Reader) -> Target {
         scram_iterations: reader.number(&keys::TARGET_SCRAM),
         // Not the pattern for new names: these exist already.
         protected_roles: reader.parsed(&keys::TARGET_PROTECTED.path, names, RoleName::from_stored),
+        password_folders: passwords::folders(reader),
+        password_variables: passwords::variables(reader),
         backoff_first: reader.period(&keys::TARGET_BACKOFF_FIRST),
         backoff_cap: reader.period(&keys::TARGET_BACKOFF_CAP),
     };

@@ -171,6 +171,11 @@ pub struct Target {
     pub scram_iterations: u32,
     /// Roles that are never touched.
     pub protected_roles: Vec<RoleName>,
+    /// The only folders from which `file:` references are read, as the operator wrote them: absolute, without
+    /// `..`. None of Rolecall's own secret files is in them.
+    pub password_folders: Vec<PathBuf>,
+    /// What the names of variables in `env:` references begin with. No variable of Rolecall's own does.
+    pub password_variables: String,
     /// The first delay after a host failed.
     pub backoff_first: Duration,
     /// The longest delay after a host failed.

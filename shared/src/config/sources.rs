@@ -19,7 +19,8 @@ pub(super) const ALIASES: [(&str, &str); 4] = [
     ("PG_ADMIN_PASS", "default_login.password"),
 ];
 
-const PREFIX: &str = "ROLECALL__";
+/// What the names of our variables begin with.
+pub(super) const PREFIX: &str = "ROLECALL__";
 
 /// Places that are looked in when no file is named, in this order.
 const PLACES: [&str; 2] = ["rolecall.toml", "/etc/rolecall/rolecall.toml"];

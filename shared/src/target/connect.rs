@@ -93,7 +93,8 @@ impl Connector {
         purpose: Purpose,
     ) -> Result<Session, TargetError> {
         let shared = &self.shared;
-        let credentials = login::credentials(target, shared.default_login.as_ref(), &shared.ring).await?;
+        let credentials =
+            login::credentials(target, &shared.settings, shared.default_login.as_ref(), &shared.ring).await?;
         let tls = shared.tls.find(target).await?;
         let limits = purpose.limits(&shared.settings);
         let mut settings = purpose.settings(&limits);

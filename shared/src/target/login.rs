@@ -6,11 +6,12 @@ use jiff::Timestamp;
 use secrecy::ExposeSecret;
 use zeroize::Zeroizing;
 
-use crate::config::DefaultLogin;
+use crate::config::{self, DefaultLogin};
 use crate::domain::{Code, Login, LoginPassword, Target, TargetKey};
 use crate::seal::{KeyRing, KeyRingError, OpenError, Password};
 
 use super::TargetError;
+use super::reference::{self, ReferenceRefused};
 
 /// A user and the password in clear; lives as long as a session is being opened.
 pub(super) struct Credentials {
@@ -40,6 +41,7 @@ fn associated(target: &TargetKey, user: &str) -> String {
 /// Finds user and password. Texts name the variable or file, never what is in it.
 pub(super) async fn credentials(
     target: &Target,
+    settings: &config::Target,
     default: Option<&DefaultLogin>,
     ring: &KeyRing,
 ) -> Result<Credentials, TargetError> {
@@ -48,8 +50,8 @@ pub(super) async fn credentials(
         Login::Own { user, password } => {
             let password = match password {
                 LoginPassword::Sealed(sealed) => unseal(ring, &target.key, user, sealed)?,
-                LoginPassword::Env(name) => from_env(name)?,
-                LoginPassword::File(path) => from_file(path).await?,
+                LoginPassword::Env(name) => from_env(settings, name)?,
+                LoginPassword::File(path) => from_file(settings, path).await?,
             };
             Ok(Credentials { user: user.clone(), password })
         }
@@ -87,7 +89,14 @@ fn unseal(ring: &KeyRing, target: &TargetKey, user: &str, sealed: &[u8]) -> Resu
     Ok(Password::from_string(Zeroizing::new(text.to_owned())))
 }
 
-fn from_env(name: &str) -> Result<Password, TargetError> {
+/// A target may have been registered under other settings, or written into the table by hand: what a reference may
+/// name is asked again here, where it is followed.
+fn refused(reference: &str, why: &ReferenceRefused) -> TargetError {
+    TargetError::login(format!("the password reference {reference} is refused: it {why}"))
+}
+
+fn from_env(settings: &config::Target, name: &str) -> Result<Password, TargetError> {
+    reference::check_variable(settings, name).map_err(|why| refused(&format!("env:{name}"), &why))?;
     let fault = |why: &str| TargetError::login(format!("the environment variable {name} {why}"));
     match std::env::var(name) {
         Ok(text) if text.is_empty() => Err(fault("is empty")),
@@ -98,9 +107,11 @@ fn from_env(name: &str) -> Result<Password, TargetError> {
     }
 }
 
-async fn from_file(path: &str) -> Result<Password, TargetError> {
+async fn from_file(settings: &config::Target, path: &str) -> Result<Password, TargetError> {
+    let file = reference::find_file(settings, path).await;
+    let file = file.map_err(|why| refused(&format!("file:{path}"), &why))?;
     let fault = |why: &dyn Display| TargetError::login(format!("the password file {path} {why}"));
-    let bytes = tokio::fs::read(path)
+    let bytes = tokio::fs::read(file)
         .await
         .map(Zeroizing::new)
         .map_err(|error| fault(&format_args!("cannot be read: {error}")))?;

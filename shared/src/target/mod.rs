@@ -5,7 +5,7 @@
 //! here are constants, and what varies in them is a bind parameter. Must never log or return a password, wait
 //! without a limit, or decide what happens to a job: it says a [`Verdict`], the lane acts on it.
 //!
-//! * `connect`, `purpose`, `login`, `tls`: [`Connector`] opens a [`Session`].
+//! * `connect`, `purpose`, `login`, `reference`, `tls`: [`Connector`] opens a [`Session`].
 //! * `session`, `lock`: statements, commit, the host lock.
 //! * `error`, `judge`: from an error to a [`Verdict`].
 //! * `probe`, `roles`, `check`: what is read from a target.
@@ -24,6 +24,7 @@ mod lock;
 mod login;
 mod probe;
 mod purpose;
+mod reference;
 mod roles;
 mod session;
 mod tls;
@@ -36,5 +37,6 @@ pub use lock::{HOST_LOCK_KEY, LockHolder};
 pub use login::seal_login_password;
 pub use probe::RoleProbe;
 pub use purpose::Purpose;
+pub use reference::{ReferenceRefused, check_reference};
 pub use roles::RoleInfo;
 pub use session::Session;

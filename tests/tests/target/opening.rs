@@ -26,14 +26,19 @@ fn with_password(target: &Target, password: LoginPassword) -> Target {
 
 #[tokio::test]
 async fn a_password_may_be_sealed_in_a_file_or_in_the_environment() {
-    let scene = Scene::new().await;
+    let folder = tempfile::tempdir().unwrap();
+    let scene = Scene::with(|settings| {
+        settings.password_folders = vec![folder.path().to_owned()];
+        "HOME".clone_into(&mut settings.password_variables);
+    })
+    .await;
     let target = scene.target();
     let session = scene.connector.open(&target, &target.key.database, Purpose::Lane).await.unwrap();
     session.ping().await.unwrap();
     assert_eq!(session.user(), "role_create");
     session.close().await;
 
-    let file = scene.folder.path().join("password");
+    let file = folder.path().join("password");
     for newline in ["", "\n", "\r\n"] {
         std::fs::write(&file, format!("{}{newline}", stack().get("STACK_DBA_PASSWORD"))).unwrap();
         let target = with_password(&target, LoginPassword::File(file.display().to_string()));
@@ -57,10 +62,51 @@ async fn a_refused_login_is_named_and_its_password_is_not() {
     assert!(login_cause(&error).contains("28P01"), "{error}");
     assert!(!format!("{error} {error:?}").contains("hunter2"), "{error:?}");
 
-    let missing = with_password(&scene.target(), LoginPassword::Env("ROLECALL_NO_SUCH".to_owned()));
-    assert!(login_cause(&refused(&scene, &missing).await).contains("ROLECALL_NO_SUCH"));
-    let missing = with_password(&scene.target(), LoginPassword::File("/no/such/file".to_owned()));
-    assert!(login_cause(&refused(&scene, &missing).await).contains("/no/such/file"));
+    let missing = with_password(&scene.target(), LoginPassword::Env("TARGET_PASSWORD_NO_SUCH".to_owned()));
+    assert!(login_cause(&refused(&scene, &missing).await).contains("TARGET_PASSWORD_NO_SUCH is not set"));
+    let folder = tempfile::tempdir().unwrap();
+    let scene = Scene::with(|settings| settings.password_folders = vec![folder.path().to_owned()]).await;
+    let path = folder.path().join("none").display().to_string();
+    let missing = with_password(&scene.target(), LoginPassword::File(path.clone()));
+    let error = refused(&scene, &missing).await;
+    assert!(login_cause(&error).contains(&path) && login_cause(&error).contains("No such file"), "{error}");
+}
+
+/// What a target was registered with is asked again when it is read: settings change, and so do links.
+#[tokio::test]
+async fn a_reference_out_of_bounds_is_not_followed() {
+    let ground = tempfile::tempdir().unwrap();
+    let [inside, outside] = ["targets", "own"].map(|name| ground.path().join(name));
+    for folder in [&inside, &outside] {
+        std::fs::create_dir(folder).unwrap();
+        // The right password: whoever reads it gets in.
+        std::fs::write(folder.join("secret"), stack().get("STACK_DBA_PASSWORD")).unwrap();
+    }
+    std::os::unix::fs::symlink(outside.join("secret"), inside.join("link")).unwrap();
+    std::os::unix::fs::symlink(&outside, inside.join("folder")).unwrap();
+    std::os::unix::fs::symlink("secret", inside.join("alias")).unwrap();
+    let open = Scene::with(|settings| settings.password_folders = vec![inside.clone()]).await;
+    let file = |path: &str| LoginPassword::File(ground.path().join(path).display().to_string());
+
+    for path in ["targets/secret", "targets/alias"] {
+        let target = with_password(&open.target(), file(path));
+        open.connector.open(&target, &target.key.database, Purpose::Read).await.unwrap();
+    }
+    for path in ["own/secret", "targets/link", "targets/folder/secret", "targets/../own/secret", "own/none"] {
+        let error = refused(&open, &with_password(&open.target(), file(path))).await;
+        let cause = login_cause(&error);
+        assert!(cause.contains(path) && cause.contains("one of the folders"), "{path}: {cause}");
+        assert!(cause.contains("target.password_folders"), "{path}: {cause}");
+    }
+    let closed = Scene::new().await;
+    let error = refused(&closed, &with_password(&closed.target(), file("targets/secret"))).await;
+    assert!(login_cause(&error).contains("no folder is named by the setting target.password_folders"));
+
+    let home = std::env::var("HOME").unwrap();
+    let error = refused(&closed, &with_password(&closed.target(), LoginPassword::Env("HOME".into()))).await;
+    let cause = login_cause(&error);
+    assert!(cause.contains("env:HOME") && cause.contains("target.password_variables"), "{cause}");
+    assert!(!cause.contains(&home), "{cause}");
 }
 
 #[tokio::test]

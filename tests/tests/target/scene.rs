@@ -127,6 +127,8 @@ fn settings() -> config::Target {
         idle_close: Duration::from_mins(1),
         scram_iterations: 4096,
         protected_roles: Vec::new(),
+        password_folders: Vec::new(),
+        password_variables: "TARGET_PASSWORD_".to_owned(),
         backoff_first: Duration::from_millis(200),
         backoff_cap: Duration::from_secs(30),
     }

@@ -28,6 +28,21 @@ fn each_fault_is_told_by_its_key() {
         ("[target]\nstatement_timeout_milliseconds = 16000", "target.statement_timeout_milliseconds: must"),
         ("[target]\nprotected_roles = [1]", "target.protected_roles: must be a list"),
         ("[target]\nprotected_roles = ['']", "target.protected_roles: `` must not be empty"),
+        ("[target]\npassword_folders = ['keys']", "target.password_folders: `keys` is not an absolute path"),
+        ("[target]\npassword_folders = ['/tmp/..']", "target.password_folders: `/tmp/..` is not an absolute"),
+        ("[target]\npassword_folders = ['/no/such']", "target.password_folders: `/no/such` cannot be opened"),
+        (
+            "[target]\npassword_folders = ['/dev/null']",
+            "target.password_folders: `/dev/null` is not a folder",
+        ),
+        ("[target]\npassword_variables = ''", "target.password_variables: must be 1 to 64 of the characters"),
+        (
+            "[target]\npassword_variables = 'A-'",
+            "target.password_variables: must be 1 to 64 of the characters",
+        ),
+        ("[target]\npassword_variables = 'R'", "target.password_variables: must not be what variables of"),
+        ("[target]\npassword_variables = 'PG_'", "target.password_variables: must not be what variables of"),
+        ("[target]\npassword_variables = 'ROLECALL__X'", "target.password_variables: must not be what"),
         (
             "[target]\nbackoff_first_milliseconds = 500\nbackoff_cap_milliseconds = 400",
             "target.backoff_first_milliseconds: must be at most target.backoff_cap_milliseconds",
@@ -67,6 +82,29 @@ fn each_fault_is_told_by_its_key() {
         let faults = Ground::new().faults(file);
         assert_eq!(faults.len(), 1, "{file:?}: {faults:?}");
         assert!(faults[0].starts_with(expected), "{file:?}: {faults:?}");
+    }
+}
+
+/// Whoever may register a target may have any file in these folders sent to a host of their choice.
+#[test]
+fn a_folder_for_passwords_of_targets_holds_no_secret_of_ours() {
+    let ground = Ground::new();
+    let own = ground.file("rolecall.redis", b"redis://localhost:6379/0");
+    let apart = ground.dir.path().join("targets");
+    std::fs::create_dir(&apart).unwrap();
+    let link = ground.dir.path().join("link");
+    std::os::unix::fs::symlink(ground.dir.path(), &link).unwrap();
+    let ground = ground.without("ROLECALL__REDIS__URL").with(&[("ROLECALL__REDIS__URL_FILE", &own)]);
+
+    let folders = |folder: &std::path::Path| format!("[target]\npassword_folders = ['{}']", folder.display());
+    assert_eq!(ground.load(&folders(&apart)).unwrap().target.password_folders, [apart]);
+    for folder in [ground.dir.path(), &link, std::path::Path::new("/")] {
+        let faults = ground.faults(&folders(folder));
+        assert_eq!(faults.len(), 2, "{faults:?}");
+        for (fault, key) in faults.iter().zip(["redis.url_file", "seal.key_file"]) {
+            let expected = format!("target.password_folders: `{}` holds {key}: ", folder.display());
+            assert!(fault.starts_with(&expected), "{fault}");
+        }
     }
 }
 

@@ -19,16 +19,19 @@ async fn creator(target: &Target, name: &str, password: &str) {
 
 #[tokio::test]
 async fn each_form_of_password_logs_in_and_none_is_shown() {
-    let installation = Installation::new("log-ins").await;
+    let folder = tempfile::tempdir().unwrap();
+    let builder = Installation::builder("log-ins");
+    let builder = builder.set("target.password_folders", folder.path().display().to_string());
+    let installation = builder.create().await;
     let (target, id) = (installation.target(1).clone(), installation.id.clone());
     let passwords: Vec<_> = ["sealed", "env", "file"].map(|form| format!("{form}-pass-{id}")).into();
     for (form, password) in ["sealed", "env", "file"].iter().zip(&passwords) {
         creator(&target, &format!("{form}_{id}"), password).await;
     }
-    let file = installation.dir().join("dba.password");
+    let file = folder.path().join("dba.password");
     std::fs::write(&file, format!("{}\n", passwords[2])).unwrap();
     let mut environment = installation.environment();
-    environment.insert("SHOP_DBA_PASSWORD".to_owned(), passwords[1].clone());
+    environment.insert("TARGET_PASSWORD_SHOP".to_owned(), passwords[1].clone());
     let [api, worker] =
         [Role::Api, Role::Worker].map(|role| Process::spawn(role, &environment, installation.dir()));
     futures_util::future::join(api.ready(), worker.ready()).await;
@@ -37,7 +40,7 @@ async fn each_form_of_password_logs_in_and_none_is_shown() {
     let mut seen = String::new();
     for (form, password) in [
         ("sealed", json!({ "password": passwords[0] })),
-        ("env", json!({ "password_ref": "env:SHOP_DBA_PASSWORD" })),
+        ("env", json!({ "password_ref": "env:TARGET_PASSWORD_SHOP" })),
         ("file", json!({ "password_ref": format!("file:{}", file.display()) })),
     ] {
         let user = format!("{form}_{id}");
@@ -66,6 +69,55 @@ async fn each_form_of_password_logs_in_and_none_is_shown() {
     for password in &passwords {
         assert!(!seen.contains(password), "{password} is shown");
     }
+}
+
+/// A server of the caller's own may ask for the password in the clear.
+#[tokio::test]
+async fn a_reference_names_only_what_the_operator_set_apart() {
+    let ground = tempfile::tempdir().unwrap();
+    let [inside, outside] = ["targets", "own"].map(|name| ground.path().join(name));
+    for folder in [&inside, &outside] {
+        std::fs::create_dir(folder).unwrap();
+        std::fs::write(folder.join("secret"), "hunter2-hunter2").unwrap();
+    }
+    std::os::unix::fs::symlink(outside.join("secret"), inside.join("link")).unwrap();
+    std::os::unix::fs::symlink(&outside, inside.join("folder")).unwrap();
+    let reference = |path: &str| format!("file:{}", ground.path().join(path).display());
+    let register = async |rolecall: &Running, reference: &str| {
+        let login = json!({ "user": "dba", "password_ref": reference });
+        let registration = with(&rolecall.target(1).registration(), "login", login);
+        rolecall.client.put_target("qa", "of_its_own", &registration).await
+    };
+    let refused = async |rolecall: &Running, reference: &str, setting: &str| {
+        let answer = register(rolecall, reference).await.expect_problem(422, "invalid_request");
+        assert_eq!(answer.faulty_fields(), ["login.password_ref"], "{reference}");
+        assert!(answer.body.to_string().contains(setting), "{reference}: {answer}");
+        assert!(!answer.body.to_string().contains("hunter2"), "{reference}: {answer}");
+    };
+
+    let closed = Running::start("closed-references").await;
+    for path in ["targets/secret", "own/secret", "own/none"] {
+        refused(&closed, &reference(path), "target.password_folders").await;
+    }
+    for name in ["DB1", "target_password_db1", "HOME", "ROLECALL__REDIS__URL", "PG_ADMIN_PASS"] {
+        refused(&closed, &format!("env:{name}"), "target.password_variables").await;
+    }
+    register(&closed, "env:TARGET_PASSWORD_DB1").await.expect(201);
+
+    let builder = Installation::builder("open-references");
+    let open = builder
+        .set("target.password_folders", inside.display().to_string())
+        .set("target.password_variables", "SHOP_")
+        .start()
+        .await;
+    for path in ["own/secret", "own/none", "targets/link", "targets/folder/secret", "targetsecret"] {
+        refused(&open, &reference(path), "target.password_folders").await;
+    }
+    // Never looked at: no target has such a path.
+    refused(&open, &reference("targets/../own/secret"), "without . and ..").await;
+    refused(&open, "env:TARGET_PASSWORD_DB1", "target.password_variables").await;
+    register(&open, &reference("targets/secret")).await.expect(201);
+    register(&open, "env:SHOP_DB1").await.expect(200);
 }
 
 #[tokio::test]
