@@ -1,11 +1,13 @@
 //! Listening to the doorbell.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use futures_util::StreamExt;
 use lapin::options::{BasicAckOptions, BasicConsumeOptions, BasicQosOptions};
 use lapin::types::FieldTable;
 
-use super::link::{Link, unavailable};
+use super::link::{Link, Live, unavailable};
 use super::topology::Topology;
 use crate::domain::{Failure, HostKey};
 use crate::queue::{Bell, BellDelay, Bells};
@@ -13,6 +15,7 @@ use crate::queue::{Bell, BellDelay, Bells};
 #[derive(Debug)]
 pub(super) struct RabbitBells {
     link: Link,
+    live: Arc<Live>,
     consumer: lapin::Consumer,
     channel: lapin::Channel,
 }
@@ -20,6 +23,7 @@ pub(super) struct RabbitBells {
 #[derive(Debug)]
 struct RabbitBell {
     link: Link,
+    live: Arc<Live>,
     host: HostKey,
     delivery: lapin::message::Delivery,
 }
@@ -27,13 +31,13 @@ struct RabbitBell {
 impl RabbitBells {
     pub(super) async fn listen(link: &Link, topology: &Topology, prefetch: u16) -> Result<Self, Failure> {
         let live = link.live()?;
-        let channel = link.call(live.connection.create_channel()).await?;
-        link.call(channel.basic_qos(prefetch, BasicQosOptions::default())).await?;
+        let channel = link.call_on(&live, live.connection.create_channel()).await?;
+        link.call_on(&live, channel.basic_qos(prefetch, BasicQosOptions::default())).await?;
         let queue = topology.bell(BellDelay::Now);
         let consume =
             channel.basic_consume(queue, "".into(), BasicConsumeOptions::default(), FieldTable::default());
-        let consumer = link.call(consume).await?;
-        Ok(Self { link: link.clone(), consumer, channel })
+        let consumer = link.call_on(&live, consume).await?;
+        Ok(Self { link: link.clone(), live, consumer, channel })
     }
 }
 
@@ -48,17 +52,22 @@ impl Bells for RabbitBells {
             };
             let host = std::str::from_utf8(&delivery.data).ok().and_then(|text| text.parse().ok());
             if let Some(host) = host {
-                return Ok(Box::new(RabbitBell { link: self.link.clone(), host, delivery }));
+                return Ok(Box::new(RabbitBell {
+                    link: self.link.clone(),
+                    live: Arc::clone(&self.live),
+                    host,
+                    delivery,
+                }));
             }
             // A bell carries nothing of value, so one that names no host is dropped.
             tracing::warn!("a bell names no host");
-            self.link.call(delivery.ack(BasicAckOptions::default())).await?;
+            self.link.call_on(&self.live, delivery.ack(BasicAckOptions::default())).await?;
         }
     }
 
     async fn close(self: Box<Self>) {
         // If the broker does not answer, the connection is ended, which has the same effect.
-        drop(self.link.call(self.channel.close(200, "no more bells".into())).await);
+        drop(self.link.call_on(&self.live, self.channel.close(200, "no more bells".into())).await);
     }
 }
 
@@ -70,6 +79,6 @@ impl Bell for RabbitBell {
 
     async fn answered(self: Box<Self>) -> Result<(), Failure> {
         // False means that the connection it came on is gone: it will ring again, which is harmless.
-        self.link.call(self.delivery.ack(BasicAckOptions::default())).await.map(drop)
+        self.link.call_on(&self.live, self.delivery.ack(BasicAckOptions::default())).await.map(drop)
     }
 }

@@ -5,6 +5,7 @@
 //! as the dead one's.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -13,7 +14,7 @@ use lapin::message::Delivery as AmqpDelivery;
 use lapin::options::{BasicAckOptions, BasicCancelOptions, BasicConsumeOptions, BasicQosOptions};
 use lapin::types::{FieldTable, ShortString};
 
-use super::link::{self, Link, unavailable, within};
+use super::link::{self, Link, Live, unavailable, within};
 use super::publisher::Publisher;
 use crate::domain::Failure;
 use crate::queue::{Delivery, LaneOpening, LaneQueue, decode};
@@ -21,6 +22,7 @@ use crate::queue::{Delivery, LaneOpening, LaneQueue, decode};
 #[derive(Debug)]
 struct RabbitLane {
     link: Link,
+    live: Arc<Live>,
     publisher: Publisher,
     queue: ShortString,
     channel: lapin::Channel,
@@ -36,13 +38,14 @@ pub(super) async fn open(
     prefetch: u16,
 ) -> Result<LaneOpening, Failure> {
     let live = link.live()?;
-    let channel = link.call(live.connection.create_channel()).await?;
-    link.call(channel.basic_qos(prefetch, BasicQosOptions::default())).await?;
+    let channel = link.call_on(&live, live.connection.create_channel()).await?;
+    link.call_on(&live, channel.basic_qos(prefetch, BasicQosOptions::default())).await?;
     let options = BasicConsumeOptions { exclusive: true, ..BasicConsumeOptions::default() };
     let consume = channel.basic_consume(queue.clone(), "".into(), options, FieldTable::default());
     match within(link.timeout(), consume).await {
         Ok(consumer) => Ok(LaneOpening::Open(Box::new(RabbitLane {
             link: link.clone(),
+            live,
             publisher,
             queue,
             channel,
@@ -70,7 +73,7 @@ impl RabbitLane {
     }
 
     async fn acknowledge(&mut self, tag: u64, multiple: bool) -> Result<(), Failure> {
-        self.link.call(self.channel.basic_ack(tag, BasicAckOptions { multiple })).await
+        self.link.call_on(&self.live, self.channel.basic_ack(tag, BasicAckOptions { multiple })).await
     }
 }
 
@@ -108,9 +111,9 @@ impl LaneQueue for RabbitLane {
 
     async fn release(self: Box<Self>) -> Result<(), Failure> {
         let tag = self.consumer.tag();
-        self.link.call(self.channel.basic_cancel(tag, BasicCancelOptions::default())).await?;
+        self.link.call_on(&self.live, self.channel.basic_cancel(tag, BasicCancelOptions::default())).await?;
         // The close gives back everything unacknowledged, also what the client holds and nobody has looked at, and
         // it is a call with an answer: when that comes, all is back in its place and the host lock may go.
-        self.link.call(self.channel.close(200, "lane released".into())).await
+        self.link.call_on(&self.live, self.channel.close(200, "lane released".into())).await
     }
 }

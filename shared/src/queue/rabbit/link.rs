@@ -119,13 +119,16 @@ impl Link {
         self.timeout
     }
 
-    /// Awaits a call on the connection; an error or a timeout ends the connection.
-    pub(super) async fn call<T>(
+    /// Awaits a call on a channel of this connection; an error or a timeout ends the connection.
+    ///
+    /// Whoever keeps a channel keeps the connection it came from as well: by the time of the call another one may
+    /// be the link's, which has nothing to do with the failure.
+    pub(super) async fn call_on<T>(
         &self,
+        live: &Live,
         call: impl Future<Output = Result<T, lapin::Error>>,
     ) -> Result<T, Failure> {
-        let live = self.live()?;
-        within(self.timeout, call).await.map_err(|error| self.failed(&live, error))
+        within(self.timeout, call).await.map_err(|error| self.failed(live, error))
     }
 
     /// Reports a connection as broken and phrases the failure.

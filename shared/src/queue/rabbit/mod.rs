@@ -16,7 +16,7 @@ use lapin::types::FieldTable;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use self::link::{Link, Purpose, within};
+use self::link::{Link, Live, Purpose, within};
 use self::publisher::Publisher;
 use self::topology::Topology;
 use super::port::{BellDelay, Bells, Depth, LaneOpening, Queue};
@@ -30,7 +30,7 @@ pub struct RabbitQueue {
     publisher: Publisher,
     consuming: Link,
     /// A channel for passive declarations. They close it when the queue is not there, so it has nothing else to do.
-    asking: tokio::sync::Mutex<Option<lapin::Channel>>,
+    asking: tokio::sync::Mutex<Option<(Arc<Live>, lapin::Channel)>>,
 }
 
 impl RabbitQueue {
@@ -71,15 +71,18 @@ impl Queue for RabbitQueue {
     async fn depth(&self, host: &HostKey) -> Result<Depth, Failure> {
         let live = self.consuming.live()?;
         let mut asking = self.asking.lock().await;
-        let channel = match asking.take().filter(|channel| channel.status().connected()) {
-            Some(channel) => channel,
-            None => self.consuming.call(live.connection.create_channel()).await?,
+        let usable = |(of, channel): &(Arc<Live>, lapin::Channel)| {
+            Arc::ptr_eq(of, &live) && channel.status().connected()
+        };
+        let channel = match asking.take().filter(usable) {
+            Some((_, channel)) => channel,
+            None => self.consuming.call_on(&live, live.connection.create_channel()).await?,
         };
         let options = lapin::options::QueueDeclareOptions::default().passive();
         let asked = channel.queue_declare(self.topology.host(host), options, FieldTable::default());
         match within(self.consuming.timeout(), asked).await {
             Ok(queue) => {
-                *asking = Some(channel);
+                *asking = Some((live, channel));
                 Ok(Depth { messages: queue.message_count().into(), consumers: queue.consumer_count().into() })
             }
             // The broker closed this channel, and that is all that happened.

@@ -45,7 +45,7 @@ impl Publisher {
         let place = self.place().await?;
         let live = self.link.live()?;
         if !live.has_queue(&queue) {
-            self.link.call(self.topology.declare_host(&live.channel, queue.clone())).await?;
+            self.link.call_on(&live, self.topology.declare_host(&live.channel, queue.clone())).await?;
             live.note_queue(queue.clone());
         }
         self.send(place, &live, queue, &body, properties).await
