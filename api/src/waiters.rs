@@ -26,7 +26,8 @@ pub(crate) struct Waiters {
 #[derive(Debug)]
 pub(crate) struct Waiter {
     ticket: TicketId,
-    receiver: watch::Receiver<u64>,
+    /// Empty only while it is dropped.
+    receiver: Option<watch::Receiver<u64>>,
     map: Map,
 }
 
@@ -57,7 +58,7 @@ impl Waiters {
     pub(crate) fn subscribe(&self, ticket: TicketId) -> Waiter {
         let mut map = self.map.lock().unwrap_or_else(PoisonError::into_inner);
         let receiver = map.entry(ticket).or_insert_with(|| watch::Sender::new(0)).subscribe();
-        Waiter { ticket, receiver, map: Arc::clone(&self.map) }
+        Waiter { ticket, receiver: Some(receiver), map: Arc::clone(&self.map) }
     }
 
     fn wake(&self, ticket: TicketId) {
@@ -79,15 +80,19 @@ impl Waiter {
     /// Returns when the ticket may have moved since the line was joined or this last returned.
     pub(crate) async fn moved(&mut self) {
         // The sender lives in the map as long as this waiter does, so there is always somebody to wait for.
-        let _ = self.receiver.changed().await;
+        if let Some(receiver) = &mut self.receiver {
+            let _ = receiver.changed().await;
+        }
     }
 }
 
 impl Drop for Waiter {
     fn drop(&mut self) {
         let mut map = self.map.lock().unwrap_or_else(PoisonError::into_inner);
-        // Under the lock: nobody can join between the count and the removal.
-        if map.get(&self.ticket).is_some_and(|sender| sender.receiver_count() <= 1) {
+        // All of it under the lock: nobody joins between the count and the removal, and of two that leave at once
+        // the second counts nobody.
+        drop(self.receiver.take());
+        if map.get(&self.ticket).is_some_and(|sender| sender.receiver_count() == 0) {
             map.remove(&self.ticket);
         }
     }
@@ -155,6 +160,27 @@ mod tests {
         line.store.send(Moved::Missed).unwrap();
         soon(&mut one).await;
         soon(&mut two).await;
+    }
+
+    #[test]
+    fn the_line_is_empty_when_the_last_two_leave_at_once() {
+        let (waiters, rounds) = (Waiters::default(), 5_000);
+        let turn = std::sync::Barrier::new(2);
+        std::thread::scope(|scope| {
+            for _ in 0..2 {
+                scope.spawn(|| {
+                    for _ in 0..rounds {
+                        let waiter = waiters.subscribe(id("a"));
+                        turn.wait();
+                        drop(waiter);
+                        turn.wait();
+                        let is_empty = waiters.map.lock().unwrap().is_empty();
+                        turn.wait();
+                        assert!(is_empty);
+                    }
+                });
+            }
+        });
     }
 
     #[tokio::test]
