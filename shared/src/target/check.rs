@@ -3,6 +3,7 @@
 use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 
+use super::reading::{column, raw, shown, text};
 use super::{Session, TargetError};
 
 /// What `check` reports.
@@ -35,15 +36,19 @@ pub struct CheckReport {
 const SUPPORTED: std::ops::Range<i32> = 140_000..190_000;
 
 /// `$1`: the `statement_timeout` we asked for, in milliseconds; `$2`: what an earlier statement left behind.
-const CHECK: &str = "
+const CHECK: &str = concat!(
+    "
     SELECT current_setting('server_version'), current_setting('server_version_num')::int, session_user::text,
            coalesce((SELECT s.ssl FROM pg_stat_ssl s WHERE s.pid = pg_backend_pid()), false),
-           r.rolsuper, r.rolcreaterole, r.rolcreatedb, o.rolname::text,
+           r.rolsuper, r.rolcreaterole, r.rolcreatedb, ",
+    shown!("o.rolname::text"),
+    ",
            pg_has_role(session_user, d.datdba, 'MEMBER'), pg_is_in_recovery(),
            (SELECT setting::bigint FROM pg_settings WHERE name = 'statement_timeout') = $1
              AND coalesce(current_setting('rolecall.check', true), '') = $2
     FROM pg_database d JOIN pg_roles o ON o.oid = d.datdba, pg_roles r
-    WHERE d.datname = current_database() AND r.rolname = session_user";
+    WHERE d.datname = current_database() AND r.rolname = session_user"
+);
 
 impl Session {
     /// Looks at server, role and connection.
@@ -54,31 +59,31 @@ impl Session {
     pub async fn check(&self) -> Result<CheckReport, TargetError> {
         let set = "SELECT set_config('rolecall.check', pg_backend_pid()::text, false), pg_backend_pid()";
         let first = self.query_one(set, &[]).await?;
-        let (left_behind, first_pid): (String, i32) = (first.get(0), first.get(1));
-        let second_pid: i32 = self.query_one("SELECT pg_backend_pid()", &[]).await?.get(0);
+        let (left_behind, first_pid): (String, i32) = (column(&first, 0)?, column(&first, 1)?);
+        let second_pid: i32 = column(&self.query_one("SELECT pg_backend_pid()", &[]).await?, 0)?;
         let asked = i64::try_from(self.limits().statement.as_millis().max(1)).unwrap_or(i64::MAX);
         let row = self.query_one(CHECK, &[(&asked, Type::INT8), (&left_behind, Type::TEXT)]).await?;
-        let same_session: bool = row.get(10);
-        Ok(report(&row, first_pid != second_pid || !same_session))
+        let same_session: bool = column(&row, 10)?;
+        report(&row, first_pid != second_pid || !same_session)
     }
 }
 
-fn report(row: &Row, pooler: bool) -> CheckReport {
-    let facts = Facts { version: row.get(1), in_recovery: row.get(9) };
+fn report(row: &Row, pooler: bool) -> Result<CheckReport, TargetError> {
+    let facts = Facts { version: column(row, 1)?, in_recovery: column(row, 9)? };
     let mut report = CheckReport {
-        server_version: row.get(0),
-        user: row.get(2),
-        tls: row.get(3),
-        superuser: row.get(4),
-        createrole: row.get(5),
-        createdb: row.get(6),
-        database_owner: row.get(7),
-        member_of_owner: row.get(8),
+        server_version: column(row, 0)?,
+        user: column(row, 2)?,
+        tls: column(row, 3)?,
+        superuser: column(row, 4)?,
+        createrole: column(row, 5)?,
+        createdb: column(row, 6)?,
+        database_owner: text(row, 7)?,
+        member_of_owner: column(row, 8)?,
         pooler,
         problems: Vec::new(),
     };
     report.problems = problems(&report, &facts);
-    report
+    Ok(report)
 }
 
 /// What the problems follow from and the report does not show.

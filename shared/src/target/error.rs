@@ -94,6 +94,13 @@ impl TargetError {
         }
     }
 
+    /// An answer has a column that cannot be read. The session is in order.
+    pub(super) fn unreadable(error: tokio_postgres::Error) -> Self {
+        let detail =
+            "The target's server answers with something that cannot be read; its texts may not be UTF-8.";
+        Self { source: Some(error), ..Self::permanent(Code::TargetError, detail) }
+    }
+
     /// The session was closed before anything was sent: nothing has happened.
     pub(super) fn closed_before_sending(phase: Phase) -> Self {
         Self::of(judge::judge(phase, &Trouble::Closed))

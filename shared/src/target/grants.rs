@@ -12,6 +12,7 @@ use tokio_postgres::types::Type;
 use crate::ddl::Statement;
 use crate::domain::{RoleName, SchemaName};
 
+use super::reading::{column, raw, shown, text};
 use super::{Session, TargetError, Verdict};
 
 /// Tables granted in one transaction. Each costs the server a catalog row, and the transaction must stay far below
@@ -63,13 +64,17 @@ const MISSING_TABLES: &str = "
     SELECT m.name, count(*) OVER () FROM missing m ORDER BY m.name COLLATE \"C\" LIMIT $3";
 
 /// Whether a role (`$2`) may use a schema (`$1`), and will be able to read what the database's owner makes in it.
-const MISSING_SCHEMA: &str = "
-    SELECT has_schema_privilege($2::name, n.oid, 'USAGE'), o.rolname::text, EXISTS (
+const MISSING_SCHEMA: &str = concat!(
+    "
+    SELECT has_schema_privilege($2::name, n.oid, 'USAGE'), ",
+    shown!("o.rolname::text"),
+    ", EXISTS (
                SELECT FROM pg_default_acl p, aclexplode(p.defaclacl) a
                WHERE p.defaclrole = d.datdba AND p.defaclnamespace IN (n.oid, 0) AND p.defaclobjtype = 'r'
                  AND a.grantee IN (0, r.oid) AND a.privilege_type = 'SELECT')
     FROM pg_namespace n, pg_roles r, pg_database d JOIN pg_roles o ON o.oid = d.datdba
-    WHERE n.nspname = $1 AND r.rolname = $2 AND d.datname = current_database()";
+    WHERE n.nspname = $1 AND r.rolname = $2 AND d.datname = current_database()"
+);
 
 impl Session {
     /// Grants a role what it needs to read: CONNECT on this session's database and, for each schema, USAGE, SELECT
@@ -111,7 +116,7 @@ struct Granting<'a> {
 impl Granting<'_> {
     async fn database(&mut self) -> Result<(), TargetError> {
         let rows = self.session.query(DATABASE, &[(&self.role.as_str(), Type::NAME)]).await?;
-        if rows.first().is_some_and(|row| row.get(0)) {
+        if rows.first().map(|row| column(row, 0)).transpose()?.unwrap_or(false) {
             let database = self.session.database().clone();
             self.transaction(vec![Statement::GrantConnect { role: self.role.clone(), database }]).await?;
         }
@@ -122,7 +127,7 @@ impl Granting<'_> {
         let params = [(&schema.as_str() as _, Type::NAME), (&self.role.as_str() as _, Type::NAME)];
         let rows = self.session.query(SCHEMA, &params).await?;
         let Some(row) = rows.first() else { return Ok(()) };
-        let (usage, owner): (bool, Option<String>) = (row.get(0), row.get(1));
+        let (usage, owner): (bool, Option<String>) = (column(row, 0)?, column(row, 1)?);
         let (role, schema) = (self.role, schema);
         let mut statements = Vec::new();
         if usage {
@@ -147,7 +152,7 @@ impl Granting<'_> {
                 (&limit as _, Type::INT8),
             ];
             let rows = self.session.query(TABLES, &params).await?;
-            let tables: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
+            let tables: Vec<String> = rows.iter().map(|row| column(row, 0)).collect::<Result<_, _>>()?;
             let Some(last) = tables.last() else { return Ok(()) };
             after.clone_from(last);
             let grant =
@@ -211,7 +216,7 @@ impl Granting<'_> {
     async fn missing_connect(&self, missing: &mut Missing) -> Result<(), TargetError> {
         let sql = "SELECT has_database_privilege($1::name, current_database(), 'CONNECT')";
         let row = self.session.query_one(sql, &[(&self.role.as_str(), Type::NAME)]).await?;
-        if !row.get::<_, bool>(0) {
+        if !column::<bool>(&row, 0)? {
             missing.name(format!("CONNECT on database {}", self.session.database()));
         }
         Ok(())
@@ -225,7 +230,7 @@ impl Granting<'_> {
             missing.name(format!("USAGE on schema {schema} (no such schema)"));
             return Ok(());
         };
-        let (usage, owner, future): (bool, String, bool) = (row.get(0), row.get(1), row.get(2));
+        let (usage, owner, future): (bool, String, bool) = (column(row, 0)?, text(row, 1)?, column(row, 2)?);
         if !usage {
             missing.name(format!("USAGE on schema {schema}"));
         }
@@ -234,9 +239,9 @@ impl Granting<'_> {
         let params = [schema_param, role_param, (&limit as _, Type::INT8)];
         let rows = self.session.query(MISSING_TABLES, &params).await?;
         for row in &rows {
-            missing.name(format!("SELECT on {schema}.{}", row.get::<_, &str>(0)));
+            missing.name(format!("SELECT on {schema}.{}", column::<&str>(row, 0)?));
         }
-        let all: i64 = rows.first().map_or(0, |row| row.get(1));
+        let all: i64 = rows.first().map(|row| column(row, 1)).transpose()?.unwrap_or(0);
         missing.count(usize::try_from(all).unwrap_or(usize::MAX).saturating_sub(rows.len()));
         if !future {
             missing.name(format!("SELECT on future tables of {owner} in schema {schema}"));

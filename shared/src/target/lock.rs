@@ -5,6 +5,7 @@ use std::fmt;
 use tokio_postgres::types::Type;
 
 use super::connect::APPLICATION_NAME;
+use super::reading::{column, raw, shown, text};
 use super::{Session, TargetError};
 
 /// The key of the host lock, `rolecall` in ASCII: a session advisory lock in the host's lock database. Constant,
@@ -43,7 +44,7 @@ impl Session {
         self.set_locked(true);
         let sql = "SELECT pg_try_advisory_lock($1)";
         let row = self.query_one(sql, &[(&HOST_LOCK_KEY, Type::INT8)]).await?;
-        let taken: bool = row.get(0);
+        let taken: bool = column(&row, 0)?;
         self.set_locked(taken);
         Ok(taken)
     }
@@ -51,18 +52,22 @@ impl Session {
     /// Who holds the host lock; `None` if nobody does, or not any more.
     pub async fn host_lock_holder(&self) -> Result<Option<LockHolder>, TargetError> {
         // How a bigint key is shown: "pg_locks" in the manual.
-        let sql = "SELECT coalesce(a.usename::text, 'unknown'), coalesce(a.application_name, ''), l.pid
+        let sql = concat!(
+            "SELECT ",
+            shown!("coalesce(a.usename::text, 'unknown')"),
+            ", ",
+            shown!("coalesce(a.application_name, '')"),
+            ", l.pid
              FROM pg_locks l LEFT JOIN pg_stat_activity a ON a.pid = l.pid
              WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1
                AND l.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())
                AND (l.classid::bigint << 32) | l.objid::bigint = $1
-             LIMIT 1";
+             LIMIT 1"
+        );
         let rows = self.query(sql, &[(&HOST_LOCK_KEY, Type::INT8)]).await?;
-        Ok(rows.first().map(|row| {
-            let application: String = row.get(1);
-            let application = application.chars().filter(|c| !c.is_control()).collect();
-            LockHolder { user: row.get(0), application, pid: row.get(2) }
-        }))
+        let Some(row) = rows.first() else { return Ok(None) };
+        let application = text(row, 1)?.chars().filter(|c| !c.is_control()).collect();
+        Ok(Some(LockHolder { user: text(row, 0)?, application, pid: column(row, 2)? }))
     }
 
     /// Gives back every advisory lock of the session.

@@ -8,7 +8,7 @@
 //! * `connect`, `purpose`, `login`, `reference`, `tls`: [`Connector`] opens a [`Session`].
 //! * `session`, `lock`: statements, commit, the host lock.
 //! * `error`, `judge`: from an error to a [`Verdict`].
-//! * `probe`, `roles`, `check`: what is read from a target.
+//! * `probe`, `roles`, `check`: what is read from a target; `reading`: how its columns are.
 //! * `grants`: step 3b, reading rights in another database.
 //! * `idle`: sessions kept between two turns.
 //!
@@ -24,6 +24,7 @@ mod lock;
 mod login;
 mod probe;
 mod purpose;
+mod reading;
 mod reference;
 mod roles;
 mod session;

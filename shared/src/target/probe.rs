@@ -6,6 +6,7 @@ use tokio_postgres::types::Type;
 
 use crate::domain::{Mark, RoleName};
 
+use super::reading::{column, mark, raw};
 use super::{Session, TargetError};
 
 /// What is known of a role before DDL.
@@ -21,7 +22,8 @@ const ON_THE_LIST: &str = "on the list of protected roles";
 
 /// One round trip for a whole batch. A member can `SET ROLE` to what it is a member of, so membership counts over
 /// any number of steps; that includes members of the role we are logged in as.
-const PROBE: &str = "
+const PROBE: &str = concat!(
+    "
     WITH RECURSIVE above (role, ancestor) AS (
         SELECT r.oid, m.roleid FROM pg_roles r JOIN pg_auth_members m ON m.member = r.oid
         WHERE r.rolname = ANY ($1)
@@ -37,7 +39,9 @@ const PROBE: &str = "
         FROM above a JOIN pg_roles u ON u.oid = a.ancestor
         GROUP BY a.role
     )
-    SELECT r.rolname::text, shobj_description(r.oid, 'pg_authid'),
+    SELECT r.rolname::text, ",
+    raw!("shobj_description(r.oid, 'pg_authid')"),
+    ",
            CASE WHEN r.rolname = session_user THEN 'self'
                 WHEN r.rolsuper THEN 'super'
                 WHEN r.rolreplication THEN 'replication'
@@ -47,7 +51,8 @@ const PROBE: &str = "
                 WHEN i.files THEN 'member_files'
                 WHEN i.self THEN 'member_self' END
     FROM pg_roles r LEFT JOIN inherited i ON i.role = r.oid
-    WHERE r.rolname = ANY ($1)";
+    WHERE r.rolname = ANY ($1)"
+);
 
 /// The words for a reason of the query. A reason nobody knows protects as well.
 fn words(reason: &str) -> &'static str {
@@ -72,11 +77,10 @@ impl Session {
         let rows = self.query(PROBE, &[(&names, Type::NAME_ARRAY)]).await?;
         let mut known = BTreeMap::new();
         for row in rows {
-            let (name, comment, reason): (String, Option<String>, Option<String>) =
-                (row.get(0), row.get(1), row.get(2));
+            let (name, reason): (&str, Option<&str>) = (column(&row, 0)?, column(&row, 2)?);
             let Some(role) = roles.iter().find(|role| role.as_str() == name) else { continue };
-            let mark = comment.and_then(|comment| comment.parse().ok());
-            known.insert(role.clone(), RoleProbe { mark, protected: reason.as_deref().map(words) });
+            let probe = RoleProbe { mark: mark(&row, 1)?, protected: reason.map(words) };
+            known.insert(role.clone(), probe);
         }
         for role in roles.iter().filter(|role| self.protected_roles().contains(role)) {
             known.entry(role.clone()).or_default().protected.get_or_insert(ON_THE_LIST);

@@ -4,7 +4,7 @@ use rolecall_shared::ddl::Statement;
 use rolecall_shared::domain::{KindName, Mark, TicketId};
 use rolecall_shared::target::{Purpose, RoleProbe};
 
-use crate::scene::{Scene, create, database, role, unique};
+use crate::scene::{Scene, admin, create, database, role, unique};
 
 #[tokio::test]
 async fn roles_that_lead_to_the_servers_power_are_protected() {
@@ -125,4 +125,78 @@ async fn check_says_what_is_and_what_to_do() {
     let problems = session.check().await.unwrap().problems;
     assert!(problems.iter().any(|problem| problem.contains("no CREATEROLE")), "{problems:?}");
     assert!(problems.iter().any(|problem| problem.contains("app_owner")), "{problems:?}");
+}
+
+/// Comments on roles are the whole server's; each was written in the encoding of its writer's database, and nothing
+/// says which that was.
+#[tokio::test]
+async fn a_comment_in_whatever_encoding_is_no_mark_and_hides_none() {
+    let scene = Scene::new().await;
+    let ticket = TicketId::derived("a", &unique("encodings"));
+    let mark = Mark { ticket, kind: KindName::parse("app").unwrap() };
+    let (latin, ascii) = (unique("latin"), unique("ascii"));
+    let mut expected = Vec::new();
+    for (database, encoding) in [(&latin, "LATIN1"), (&ascii, "SQL_ASCII")] {
+        scene
+            .sql(&format!("CREATE DATABASE {database} TEMPLATE template0 ENCODING '{encoding}' LOCALE 'C'"))
+            .await;
+        let writer = admin(database).await;
+        for (comment, is_mark) in [
+            ("caf\\xe9".to_owned(), false),
+            (format!("{mark}\\xe9"), false),
+            (format!("{mark}\\\\"), false),
+            ("\\\\x00".to_owned(), false),
+            (mark.to_string(), true),
+        ] {
+            let name = role(&unique("commented"));
+            let sql = format!("CREATE ROLE {name}; COMMENT ON ROLE {name} IS E'{comment}'");
+            writer.batch_execute(&sql).await.unwrap();
+            expected.push((name, is_mark.then(|| mark.clone())));
+        }
+    }
+    let roles: Vec<_> = expected.iter().map(|(role, _)| role.clone()).collect();
+    for database in ["myapp_dev", &latin, &ascii] {
+        let session = scene.open(database, Purpose::Lane).await;
+        let known = session.probe(&roles).await.unwrap();
+        let listed = session.list_roles(Some("commented_"), 10_000).await.unwrap();
+        for (role, mark) in &expected {
+            assert_eq!(
+                known[role],
+                RoleProbe { mark: mark.clone(), protected: None },
+                "{role} from {database}"
+            );
+            let found = session.find_role(role).await.unwrap().unwrap();
+            assert_eq!(found.mark, *mark, "{role} from {database}");
+            assert!(listed.contains(&found), "{role} from {database}");
+        }
+    }
+}
+
+/// Nobody could name such a role; the others are listed all the same.
+#[tokio::test]
+async fn a_role_whose_name_cannot_be_read_is_left_out_and_ends_no_page() {
+    let scene = Scene::new().await;
+    let (database, name) = (unique("ascii"), unique("odd"));
+    scene
+        .sql(&format!("CREATE DATABASE {database} TEMPLATE template0 ENCODING 'SQL_ASCII' LOCALE 'C'"))
+        .await;
+    let writer = admin(&database).await;
+    let sql = format!(
+        "DO $do$ BEGIN
+             EXECUTE format('CREATE ROLE %I', E'{name}b\\xe9'); EXECUTE format('CREATE ROLE %I', E'{name}b\\xff');
+             CREATE ROLE {name}a; CREATE ROLE {name}c; ALTER ROLE {name}a SET search_path = E'caf\\xe9';
+             EXECUTE format('GRANT %I TO {name}c', E'{name}b\\xe9');
+         END $do$"
+    );
+    writer.batch_execute(&sql).await.unwrap();
+    for database in ["myapp_dev", &database] {
+        let session = scene.open(database, Purpose::Lane).await;
+        let first = session.list_roles(Some(&name), 1).await.unwrap().pop().unwrap();
+        assert_eq!(first.name, format!("{name}a"));
+        assert_eq!(first.settings, ["search_path=\"caf\u{fffd}\""]);
+        let second = session.list_roles(Some(&first.name), 1).await.unwrap().pop().unwrap();
+        assert_eq!(second.name, format!("{name}c"));
+        assert_eq!(second.member_of, [format!("{name}b\u{fffd}")]);
+        assert!(session.probe(&[role(&second.name)]).await.unwrap().contains_key(&role(&second.name)));
+    }
 }
