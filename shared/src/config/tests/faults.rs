@@ -23,7 +23,7 @@ fn each_fault_is_told_by_its_key() {
         ("[rabbitmq]\npublish_window = 1025", "rabbitmq.publish_window: must be"),
         ("[rabbitmq]\nprefix = 'Role Call'", "rabbitmq.prefix: must be 1 to 32 of the characters"),
         ("[redis]\nprefix = ''", "redis.prefix: must be 1 to 32"),
-        ("[target]\nscram_iterations = 1000001", "target.scram_iterations: must be"),
+        ("[target]\nscram_iterations = 100001", "target.scram_iterations: must be"),
         ("[target]\nlock_timeout_milliseconds = 16000", "target.lock_timeout_milliseconds: must be"),
         ("[target]\nstatement_timeout_milliseconds = 16000", "target.statement_timeout_milliseconds: must"),
         ("[target]\nprotected_roles = [1]", "target.protected_roles: must be a list"),
