@@ -19,6 +19,8 @@ pub(super) enum Error {
     Away(Box<dyn StdError + Send + Sync>),
     /// No answer in time; what was sent may have happened.
     TimedOut,
+    /// It answers and takes no changes.
+    ReadOnly,
     /// The driver or the server reported it.
     Postgres(tokio_postgres::Error),
     /// A row of ours holds something this program cannot read.
@@ -31,7 +33,7 @@ impl Error {
     /// Whether the database was away or did not answer, as opposed to having answered something.
     pub(super) fn is_unavailable(&self) -> bool {
         match self {
-            Self::Away(_) | Self::TimedOut => true,
+            Self::Away(_) | Self::TimedOut | Self::ReadOnly => true,
             Self::Postgres(error) => is_unavailable(error),
             Self::Row(_) | Self::Refused(_) => false,
         }
@@ -40,7 +42,7 @@ impl Error {
     /// Whether the database may have done what was asked although it did not say so.
     pub(super) fn may_have_happened(&self) -> bool {
         match self {
-            Self::Away(_) => false,
+            Self::Away(_) | Self::ReadOnly => false,
             Self::TimedOut | Self::Postgres(_) | Self::Row(_) | Self::Refused(_) => self.is_unavailable(),
         }
     }
@@ -69,6 +71,10 @@ impl From<Error> for Failure {
         match error {
             Error::Away(cause) => unavailable(cause),
             Error::TimedOut => unavailable("no answer within control.timeout"),
+            Error::ReadOnly => read_only("transaction_read_only is on"),
+            Error::Postgres(error) if error.code() == Some(&SqlState::READ_ONLY_SQL_TRANSACTION) => {
+                read_only(described(error))
+            }
             Error::Postgres(error) if is_unavailable(&error) => unavailable(described(error)),
             Error::Postgres(error) if is_unstorable_text(&error) => {
                 Self::new(Code::InvalidRequest, "A text holds a NUL character, which cannot be stored.")
@@ -83,9 +89,16 @@ impl From<Error> for Failure {
 
 /// The control database is away.
 pub(super) fn unavailable(cause: impl Into<Box<dyn StdError + Send + Sync>>) -> Failure {
-    Failure::new(Code::ControlDatabaseUnavailable, "The control database does not answer; try again.")
-        .retry_after(RETRY_AFTER)
-        .caused_by(cause)
+    away("The control database does not answer; try again.", cause)
+}
+
+/// The control database cannot be written to: what is there is a standby, or a primary that was demoted.
+fn read_only(cause: impl Into<Box<dyn StdError + Send + Sync>>) -> Failure {
+    away("The control database is read-only now; try again.", cause)
+}
+
+fn away(detail: &'static str, cause: impl Into<Box<dyn StdError + Send + Sync>>) -> Failure {
+    Failure::new(Code::ControlDatabaseUnavailable, detail).retry_after(RETRY_AFTER).caused_by(cause)
 }
 
 /// Connection trouble, a server that starts, stops, is full or only reads, and what passes when it is tried again.

@@ -35,6 +35,7 @@ pub use secrets::{Take, Taken};
 
 use std::sync::Arc;
 
+use self::error::Error;
 use crate::config;
 use crate::domain::{Failure, HostKey, Target, TargetKey};
 
@@ -62,9 +63,16 @@ impl Control {
         Ok(Self { pool, targets: Arc::new(targets), hosts: Arc::new(hosts) })
     }
 
-    /// Whether the database answers.
+    /// Whether the database answers and takes changes. One that only reads (a standby, a primary that was demoted)
+    /// is as good as away.
     pub async fn ping(&self) -> Result<(), Failure> {
-        self.pool.run(async |client| Ok(client.batch_execute("SELECT 1").await?)).await?;
+        let question = "SELECT current_setting('transaction_read_only')::bool";
+        self.pool
+            .run(async |client| {
+                let only_reads: bool = client.query_typed_one(question, &[]).await?.try_get(0)?;
+                if only_reads { Err(Error::ReadOnly) } else { Ok(()) }
+            })
+            .await?;
         Ok(())
     }
 }

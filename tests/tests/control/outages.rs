@@ -139,6 +139,24 @@ async fn connections_the_server_ended_are_replaced() {
 }
 
 #[tokio::test]
+async fn a_server_that_only_reads_is_away() {
+    let (database, _) = ControlDatabase::migrated(Stack::shared()).await;
+    let superuser = database.superuser().await;
+    let alter = format!("ALTER DATABASE {}", database.name);
+    superuser.batch_execute(&format!("{alter} SET default_transaction_read_only = on")).await.unwrap();
+    let control = Control::new(&database.settings()).unwrap();
+    let added = control.add_account("ci", "x", &actor("root"), at(1)).await.unwrap_err();
+    for failure in [control.ping().await.unwrap_err(), added] {
+        assert_eq!(failure.code(), Code::ControlDatabaseUnavailable);
+        assert!(failure.to_string().contains("read-only"), "{failure}");
+        assert!(failure.retry_delay().is_some());
+    }
+    // What was connected to it is let go: after a failover another server may have the address.
+    superuser.batch_execute(&format!("{alter} RESET default_transaction_read_only")).await.unwrap();
+    control.ping().await.unwrap();
+}
+
+#[tokio::test]
 async fn an_error_of_ours_keeps_its_cause_and_not_the_row() {
     let (_database, control) = ControlDatabase::migrated(Stack::shared()).await;
     // Breaks a CHECK; PostgreSQL's DETAIL repeats the whole row.
