@@ -2,6 +2,7 @@
 //!
 //! Each module imports only those above it in this list:
 //!
+//! * [`failpoints`]: where a test may end a process; empty in what ships.
 //! * [`domain`]: ids, names, kinds, targets, operations, the ticket's state machine, failures. Pure.
 //! * [`ddl`]: typed statements, one renderer, plans. Pure.
 //! * [`seal`]: generated passwords, SCRAM verifiers, the AEAD key ring. Pure but for the system's generator.
@@ -19,6 +20,7 @@ pub mod control;
 pub mod credentials;
 pub mod ddl;
 pub mod domain;
+pub mod failpoints;
 pub mod queue;
 pub mod retry;
 pub mod seal;

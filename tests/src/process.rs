@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use crate::eventually::within;
-use crate::installation;
+use crate::{binary, installation};
 
 /// How long a process may take to be ready, and to end.
 pub const PATIENCE: Duration = Duration::from_secs(30);
@@ -51,11 +51,21 @@ pub struct Process {
 impl Process {
     /// Starts it with these variables; its log goes to a file in `dir`.
     pub fn spawn(role: Role, environment: &BTreeMap<String, String>, dir: &Path) -> Self {
+        Self::spawn_binary(binary::rolecall(), role, environment, dir)
+    }
+
+    /// The same with another binary of the product.
+    pub fn spawn_binary(
+        binary: &Path,
+        role: Role,
+        environment: &BTreeMap<String, String>,
+        dir: &Path,
+    ) -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(1);
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         let log = dir.join(format!("{}-{number}.log", role.as_str()));
         let file = File::create(&log).expect("the log can be written");
-        let child = installation::command(environment, dir)
+        let child = installation::command_of(binary, environment, dir)
             .arg(role.as_str())
             .stdin(Stdio::null())
             .stdout(file.try_clone().expect("a file can be shared"))

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use rolecall_shared::domain::{Failure, HostKey};
+use rolecall_shared::failpoints::{Failpoint, reach};
 use rolecall_shared::queue::{Bell, Bells};
 use rolecall_shared::retry::Delays;
 use tokio::sync::{Notify, Semaphore};
@@ -119,6 +120,7 @@ impl Answering {
                 return;
             }
         }
+        reach(Failpoint::BeforeBell);
         // A host that is worked on here sees its new jobs by itself: the lane looks at the depth once more after
         // it has left the set.
         if let Err(failure) = bell.answered().await {

@@ -12,6 +12,7 @@ use std::time::Duration;
 use futures_util::{StreamExt, future, stream};
 use rolecall_shared::domain::ticket::{State, Ticket};
 use rolecall_shared::domain::{Code, Failure, HostKey, Job, TicketId};
+use rolecall_shared::failpoints::{Failpoint, reach};
 use rolecall_shared::queue::{BellDelay, Queue};
 use rolecall_shared::tickets::{Accepted, Enqueued, Tickets};
 use tokio::task::coop;
@@ -85,6 +86,7 @@ impl Keeper {
     }
 
     async fn accept(&self, job: Job) -> Step {
+        reach(Failpoint::BeforeAccept);
         match self.tickets.accept(&job).await {
             Ok(Accepted::New) => Step::Publish(Box::new(job)),
             // Its first try is under way, or died before the confirm. A second message is harmless: a lane runs a
@@ -114,6 +116,7 @@ impl Keeper {
     }
 
     async fn publish(&self, job: Job, down: &AtomicBool) -> Answer {
+        reach(Failpoint::AfterAccept);
         // After one silence the rest of a batch is not made to wait for the same silence.
         let published = if down.load(Ordering::Relaxed) {
             Err(no_confirm())
@@ -133,16 +136,19 @@ impl Keeper {
     }
 
     async fn enqueue(&self, job: Job) -> Answer {
+        reach(Failpoint::AfterConfirm);
         let Enqueued { state, ring } =
             self.tickets.enqueue(job.ticket, &job.host).await.map_err(|failure| unknown(&job, failure))?;
         if state == State::Withdrawn {
             // Another submit with the same key got no confirm and withdrew the ticket under us: the lane drops it.
             return Err(no_confirm().about(job.ticket));
         }
+        reach(Failpoint::AfterEnqueue);
         if ring && let Err(failure) = self.queue.ring(&job.host, BellDelay::Now).await {
             // The job is safe; the sweeper rings every host that has messages and nobody working.
             tracing::warn!(host = %job.host, %failure, cause = failure.cause_chain(), "the doorbell did not ring");
         }
+        reach(Failpoint::AfterRing);
         Ok(Kept::Now(Box::new(job), state))
     }
 

@@ -9,6 +9,7 @@ use std::str;
 use rolecall_shared::control::{Take, Taken};
 use rolecall_shared::domain::ticket::{Ending, Ticket};
 use rolecall_shared::domain::{Code, DatabaseName, Failure, HostKey, RoleName, TicketId};
+use rolecall_shared::failpoints::{Failpoint, reach};
 use rolecall_shared::seal::OpenError;
 use secrecy::SecretString;
 
@@ -47,14 +48,17 @@ pub(crate) async fn take(caller: &Caller, app: &App, id: TicketId) -> Result<Han
     // Before anything is claimed: without its key the password would be lost to everybody.
     let password = open(app, id, sealed).await?;
 
+    reach(Failpoint::BeforeTake);
     match app.control.take_secret(&ticket.job, &caller.actor(), app.clock.now()).await? {
         Take::Before(taken) => Err(taken_before(&taken)),
         Take::Now => {
+            reach(Failpoint::AfterTake);
             app.metrics.secret_taken();
             if let Err(failure) = app.tickets.drop_secret(id).await {
                 // The row is written: nobody can take it again, and its lifetime ends it.
                 tracing::warn!(ticket = %id, %failure, "a taken secret could not be dropped");
             }
+            reach(Failpoint::AfterDrop);
             Ok(Handout {
                 user: ticket.job.operation.role().clone(),
                 password,

@@ -11,6 +11,7 @@ use tokio_postgres::types::Type;
 
 use crate::ddl::Statement;
 use crate::domain::{RoleName, SchemaName};
+use crate::failpoints::{Failpoint, reach};
 
 use super::reading::{column, raw, shown, text};
 use super::{Session, TargetError, Verdict};
@@ -186,7 +187,9 @@ impl Granting<'_> {
             self.one_by_one(statements).await?;
         }
         self.ping().await?;
-        self.session.commit().await
+        self.session.commit().await?;
+        reach(Failpoint::AmidGrants);
+        Ok(())
     }
 
     async fn one_by_one(&mut self, statements: Vec<Statement>) -> Result<(), TargetError> {

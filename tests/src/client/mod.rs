@@ -77,6 +77,11 @@ impl Client {
         send(self.request(Method::POST, "/api/v2/jobs").header("Idempotency-Key", key).json(job)).await
     }
 
+    /// The same, of an api that may die of it: none if it does not answer.
+    pub async fn try_submit_once(&self, key: &str, job: &Value) -> Option<Answer> {
+        try_send(self.request(Method::POST, "/api/v2/jobs").header("Idempotency-Key", key).json(job)).await
+    }
+
     /// Submits a job that must be accepted, and waits for its end, whatever that is.
     pub async fn run(&self, job: &Value) -> Answer {
         let accepted = self.submit(job).await.expect(202);
@@ -108,6 +113,11 @@ impl Client {
     /// Takes the password of a job.
     pub async fn take_secret(&self, id: &str) -> Answer {
         send(self.request(Method::POST, &format!("/api/v2/tickets/{id}/secret"))).await
+    }
+
+    /// The same, of an api that may die of it: none if it does not answer.
+    pub async fn try_take_secret(&self, id: &str) -> Option<Answer> {
+        try_send(self.request(Method::POST, &format!("/api/v2/tickets/{id}/secret"))).await
     }
 
     /// Registers or changes a target.
@@ -142,9 +152,21 @@ fn target_path(env: &str, database: &str) -> String {
 
 /// Sends a request and reads its answer to the end.
 pub async fn send(request: reqwest::RequestBuilder) -> Answer {
-    let response = request.send().await.unwrap_or_else(|error| panic!("the api does not answer: {error:?}"));
+    match exchange(request).await {
+        Ok(answer) => answer,
+        Err(error) => panic!("the api does not answer: {error:?}"),
+    }
+}
+
+/// The same, of an api that may be gone: none if there is no answer, or half of one.
+pub async fn try_send(request: reqwest::RequestBuilder) -> Option<Answer> {
+    exchange(request).await.ok()
+}
+
+async fn exchange(request: reqwest::RequestBuilder) -> reqwest::Result<Answer> {
+    let response = request.send().await?;
     let (status, headers) = (response.status().as_u16(), response.headers().clone());
-    let text = response.text().await.unwrap_or_else(|error| panic!("the answer broke off: {error:?}"));
+    let text = response.text().await?;
     let body = serde_json::from_str(&text).unwrap_or(Value::String(text));
-    Answer { status, headers, body }
+    Ok(Answer { status, headers, body })
 }

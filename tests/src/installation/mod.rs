@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
+use rolecall_shared::failpoints::Failpoint;
 use tempfile::TempDir;
 
 pub use builder::Builder;
@@ -98,6 +99,15 @@ impl Installation {
         Process::spawn(role, &self.environment(), self.dir.path())
     }
 
+    /// Starts a process that ends by SIGABRT where it reaches this point, and waits until it is ready.
+    pub async fn start_to_die_at(&self, role: Role, point: Failpoint) -> Process {
+        let mut environment = self.environment();
+        environment.insert("FAILPOINTS".to_owned(), format!("{}=return", point.name()));
+        let process = Process::spawn_binary(binary::with_failpoints(), role, &environment, self.dir.path());
+        process.ready().await;
+        process
+    }
+
     /// Runs a command of the binary to its end, for example `["keys", "list"]`.
     pub fn run(&self, arguments: &[&str]) -> Output {
         run(&self.environment(), self.dir.path(), arguments)
@@ -134,7 +144,12 @@ pub fn run_well(environment: &BTreeMap<String, String>, dir: &Path, arguments: &
 /// The binary without the variables of whoever runs the tests: none of theirs may change what is tested. Nor may a
 /// `rolecall.toml` of theirs: it works in its own folder.
 pub fn command(environment: &BTreeMap<String, String>, dir: &Path) -> Command {
-    let mut command = Command::new(binary::rolecall());
+    command_of(binary::rolecall(), environment, dir)
+}
+
+/// The same with another binary of the product.
+pub fn command_of(binary: &Path, environment: &BTreeMap<String, String>, dir: &Path) -> Command {
+    let mut command = Command::new(binary);
     command.current_dir(dir).env_clear().env("NO_COLOR", "1").env("RUST_BACKTRACE", "1");
     for name in ["PATH", "HOME", "TMPDIR", "LANG", "LLVM_PROFILE_FILE"] {
         if let Some(value) = std::env::var_os(name) {

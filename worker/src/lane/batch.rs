@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use rolecall_shared::control::Settlement;
 use rolecall_shared::domain::{ClaimId, Code, Failure, HostKey, Job, Target, TargetKey, TicketId};
+use rolecall_shared::failpoints::{Failpoint, reach};
 use rolecall_shared::queue::{Delivery, LaneQueue};
 use rolecall_shared::tickets::{Claimed, Settled, Touched};
 
@@ -44,15 +45,17 @@ impl Batch<'_> {
         while !waiting.is_empty() {
             let part = self.next_part(&mut waiting).await?;
             self.run_part(part, queue, session.as_deref_mut()).await?;
+            reach(Failpoint::BeforeAck);
             if let Some(next) = waiting.front() {
                 // Everything before the next one is settled.
                 queue.done_through(next.tag - 1).await?;
             }
         }
-        match last_tag {
-            Some(tag) => Ok(queue.done_through(tag).await?),
-            None => Ok(()),
+        if let Some(tag) = last_tag {
+            queue.done_through(tag).await?;
         }
+        reach(Failpoint::AfterAck);
+        Ok(())
     }
 
     /// A message of an unknown version or form waits on the dead queue for a release that can read it.
@@ -119,6 +122,7 @@ impl Batch<'_> {
         let (tags, candidates): (Vec<u64>, Vec<Job>) =
             self.one_login(waiting).map(|item| (item.tag, item.job.clone())).unzip();
         let claim = ClaimId::new();
+        reach(Failpoint::BeforeClaim);
         let claimed = match self.claim(claim, &candidates).await {
             Ok(claimed) => claimed,
             Err(failure) => {
@@ -128,6 +132,7 @@ impl Batch<'_> {
                 return Err(failure);
             }
         };
+        reach(Failpoint::AfterClaim);
         waiting.drain(..claimed.len());
         let items =
             tags.into_iter().zip(candidates).zip(claimed).filter_map(|((tag, job), claimed)| match claimed {

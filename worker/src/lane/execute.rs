@@ -10,6 +10,7 @@ use std::time::Duration;
 use rolecall_shared::ddl::Statement;
 use rolecall_shared::domain::ticket::{Ending, Outcome};
 use rolecall_shared::domain::{Code, Failure, Job, Profile, RoleName, Target, TargetKey, TicketId};
+use rolecall_shared::failpoints::{Failpoint, reach};
 use rolecall_shared::retry::delay_after;
 use rolecall_shared::target::{RoleProbe, Session, TargetError, Verdict};
 use rolecall_shared::tickets::Touched;
@@ -172,6 +173,7 @@ impl Execution<'_> {
     /// All jobs in one transaction, their DDL in one round trip.
     async fn together(&self, ready: &[Ready<'_>], session: &Session) -> Result<Together, Stopped> {
         session.execute(&[Statement::Begin]).await?;
+        reach(Failpoint::AfterBegin);
         let roles: Vec<RoleName> = ready
             .iter()
             .map(|r| r.item.job.operation.role().clone())
@@ -331,10 +333,13 @@ impl Execution<'_> {
 
 /// COMMIT, sent when every statement before it has answered.
 async fn commit(session: &Session) -> Result<(), Stopped> {
+    reach(Failpoint::BeforeCommit);
     session.commit().await.map_err(|error| Stopped {
         give_back: (!error.commit_unknown).then_some(Touched::No),
         trouble: Trouble::Host(error),
-    })
+    })?;
+    reach(Failpoint::AfterCommit);
+    Ok(())
 }
 
 pub(crate) fn failed(code: Code, detail: &str) -> Ending {

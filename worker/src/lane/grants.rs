@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use rolecall_shared::domain::{Profile, RoleName, Target};
+use rolecall_shared::failpoints::{Failpoint, reach};
 use rolecall_shared::retry::delay_after;
 use rolecall_shared::target::{Connector, Purpose, Session, TargetError, Verdict};
 
@@ -43,8 +44,10 @@ async fn once(
     profile: &Profile,
     lock: &Session,
 ) -> Result<Vec<String>, TargetError> {
+    reach(Failpoint::BeforeGrants);
     let session = connector.open(target, &target.key.database, Purpose::Grants).await?;
     let missing = session.grant_reading(role, &profile.read_only_schemas, lock).await;
     session.close().await;
+    reach(Failpoint::AfterGrants);
     missing
 }

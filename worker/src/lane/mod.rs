@@ -20,6 +20,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use rolecall_shared::domain::{Code, Failure, HostKey, Target, TargetKey};
+use rolecall_shared::failpoints::{Failpoint, reach};
 use rolecall_shared::queue::{BellDelay, LaneOpening, LaneQueue};
 use rolecall_shared::target::{TargetError, Verdict};
 use tokio::time::Instant;
@@ -132,6 +133,7 @@ impl Lane<'_> {
     async fn work(&self) -> Result<Ended, Trouble> {
         match opening::open(self.worker, self.host).await? {
             Opening::Open(mut session) => {
+                reach(Failpoint::AfterLock);
                 let worked = self.consume(Some(&mut session)).await;
                 // The queue is given back before the lock: whoever gets the lock finds every job in its place.
                 session.let_go(self.worker, worked.is_ok()).await;
@@ -166,7 +168,9 @@ impl Lane<'_> {
         match self.worker.queue.open_lane(self.host, prefetch).await? {
             LaneOpening::Open(mut queue) => {
                 let worked = self.batches(queue.as_mut(), session).await;
+                reach(Failpoint::BeforeRelease);
                 let released = queue.release().await;
+                reach(Failpoint::AfterRelease);
                 worked.and_then(|ended| released.map(|()| ended).map_err(Trouble::from))
             }
             LaneOpening::Held => Ok(Ended::Held),

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use rolecall_shared::domain::{Code, Failure, Job, TicketId};
+use rolecall_shared::failpoints::{Failpoint, reach};
 use rolecall_shared::seal::{KeyRing, OpenError, Password, Verifier, ticket_secret_context};
 use zeroize::Zeroizing;
 
@@ -37,7 +38,9 @@ pub(super) async fn prepare(worker: &Worker, jobs: &[&Job]) -> Result<BTreeMap<T
     }
     let offers: Vec<(TicketId, Vec<u8>)> =
         made.iter().map(|(ticket, sealed, _)| (*ticket, sealed.clone())).collect();
+    reach(Failpoint::BeforeSecrets);
     let stored = worker.tickets.keep_secrets(&offers).await?;
+    reach(Failpoint::AfterSecrets);
 
     let mut passwords = Vec::with_capacity(made.len());
     for ((ticket, offered, password), stored) in made.into_iter().zip(stored) {

@@ -2,6 +2,7 @@
 
 use rolecall_shared::control::Settlement;
 use rolecall_shared::domain::{ClaimId, Failure};
+use rolecall_shared::failpoints::{Failpoint, reach};
 use rolecall_shared::tickets::Settled;
 
 use super::execute::Ended;
@@ -20,10 +21,14 @@ pub(super) async fn settle(worker: &Worker, claim: ClaimId, ended: Vec<Ended>) -
             attempts: *attempts,
         })
         .collect();
+    reach(Failpoint::BeforeControl);
     worker.control.settle(&settlements).await?;
+    reach(Failpoint::AfterControl);
     let settled: Vec<Settled> =
         ended.into_iter().map(|Ended { job, ending, .. }| Settled { job, ending, finished_at }).collect();
+    reach(Failpoint::BeforeTickets);
     worker.tickets.settle(claim, &settled).await?;
+    reach(Failpoint::AfterTickets);
     for Settled { job, ending, .. } in &settled {
         let took = finished_at.duration_since(job.submitted_at).unsigned_abs();
         worker.metrics.job_settled(&job.operation, ending, took);
