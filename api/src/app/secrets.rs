@@ -50,14 +50,15 @@ pub(crate) async fn take(caller: &Caller, app: &App, id: TicketId) -> Result<Han
 
     reach(Failpoint::BeforeTake);
     match app.control.take_secret(&ticket.job, &caller.actor(), app.clock.now()).await? {
-        Take::Before(taken) => Err(taken_before(&taken)),
+        Take::Before(taken) => {
+            // Whoever took it ended between the row and the dropping.
+            drop_taken(app, id).await;
+            Err(taken_before(&taken))
+        }
         Take::Now => {
             reach(Failpoint::AfterTake);
             app.metrics.secret_taken();
-            if let Err(failure) = app.tickets.drop_secret(id).await {
-                // The row is written: nobody can take it again, and its lifetime ends it.
-                tracing::warn!(ticket = %id, %failure, "a taken secret could not be dropped");
-            }
+            drop_taken(app, id).await;
             reach(Failpoint::AfterDrop);
             Ok(Handout {
                 user: ticket.job.operation.role().clone(),
@@ -66,6 +67,13 @@ pub(crate) async fn take(caller: &Caller, app: &App, id: TicketId) -> Result<Han
                 database: ticket.job.target.database,
             })
         }
+    }
+}
+
+/// The row is written: nobody can take it again, and should this fail its lifetime ends it.
+async fn drop_taken(app: &App, id: TicketId) {
+    if let Err(failure) = app.tickets.drop_secret(id).await {
+        tracing::warn!(ticket = %id, %failure, "a taken secret could not be dropped");
     }
 }
 

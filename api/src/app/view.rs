@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 use rolecall_shared::domain::ticket::{Ending, State, Ticket};
+use rolecall_shared::domain::{Failure, TicketId};
 
 use super::App;
 use crate::auth::Caller;
@@ -49,14 +50,17 @@ async fn secret(app: &App, ticket: &Ticket) -> Option<SecretView> {
     };
     let in_time = expires_at.is_none_or(|at| at > app.clock.now());
     let available = in_time
-        && match app.tickets.find_secrets(&[ticket.job.ticket]).await {
-            Ok(found) => found.first().is_some_and(Option::is_some),
-            Err(failure) => {
-                tracing::debug!(%failure, "whether a secret is there is not known");
-                false
-            }
-        };
+        && is_there_to_take(app, ticket.job.ticket).await.unwrap_or_else(|failure| {
+            tracing::debug!(%failure, "whether a secret is there is not known");
+            false
+        });
     Some(SecretView { available, expires_at })
+}
+
+/// The row decides, whatever the ticket store says: whoever inserted it may have ended before dropping the secret.
+async fn is_there_to_take(app: &App, id: TicketId) -> Result<bool, Failure> {
+    let is_stored = app.tickets.find_secrets(&[id]).await?.first().is_some_and(Option::is_some);
+    Ok(is_stored && app.control.find_taken(id).await?.is_none())
 }
 
 async fn waiting(app: &App, ticket: &Ticket) -> Option<Waiting> {
