@@ -79,8 +79,10 @@ impl EndState {
                 None => text,
             }
         };
-        let json =
-            |text: Option<String>| without_times(serde_json::from_str(&plain(&text.unwrap())).unwrap());
+        let json = |text: Option<String>| match text {
+            Some(text) => without_times(serde_json::from_str(&plain(&text)).unwrap()),
+            None => Value::Null,
+        };
         let target = scene.on();
         let control = scene.control.superuser().await;
         let history = control.query_one(HISTORY, &[&ticket]).await.unwrap().get(0);
@@ -101,6 +103,14 @@ impl EndState {
                 None => None,
             },
         }
+    }
+
+    /// It ended once, and left no role.
+    #[track_caller]
+    pub(crate) fn assert_settled_without_role(&self) {
+        assert_eq!(self.audit, ["ticket.succeeded"], "{self:#?}");
+        assert_eq!(self.role, Value::Null, "{self:#?}");
+        assert_eq!(self.rabbitmq, BTreeMap::from([("dead", 0), ("host", 0)]), "{self:#?}");
     }
 
     /// The measure of all others must itself be right.
