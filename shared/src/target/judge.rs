@@ -247,6 +247,8 @@ mod tests {
             ("42601", "host", "statement_refused", "statement_refused"),
             ("42704", "host", "statement_refused", "statement_refused"),
             ("42602", "host", "statement_refused", "statement_refused"),
+            ("22021", "host", "statement_refused", "statement_refused"),
+            ("22P05", "host", "statement_refused", "statement_refused"),
             ("25P02", "host", "statement_refused", "statement_refused"),
             ("0A000", "host", "statement_refused", "statement_refused"),
             ("55000", "host", "statement_refused", "statement_refused"),

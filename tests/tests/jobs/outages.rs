@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use rolecall_tests::{Client, Installation, Running, Target, eventually};
 use serde_json::json;
 
-use crate::scene::{SOON, count, create, make, submit_at_once, take, wait_all};
+use crate::scene::{SOON, assert_failed, count, create, make, submit_at_once, take, wait_all};
 use rolecall_tests::PrivateStack;
 
 /// How long a caller may be kept waiting for "not now".
@@ -107,4 +107,20 @@ async fn target_ends(rolecall: &Running) {
     rolecall.stack.run(&["start", "target-1"]);
     before.ends(client).await;
     during.ends(client).await;
+}
+
+/// A question about a role that the server will never answer is that job's failure, and not the host's.
+#[tokio::test]
+async fn a_refused_look_at_the_roles_fails_the_jobs_and_the_host_goes_on() {
+    let rolecall = Installation::builder("refused_look").start().await;
+    let (client, target) = (&rolecall.client, rolecall.target(1));
+    let superuser = target.superuser(&target.lock_database).await;
+    superuser.batch_execute("REVOKE SELECT ON pg_roles FROM PUBLIC").await.unwrap();
+    let jobs = [1, 2].map(|n| create("devqa", &rolecall.role(&format!("refused{n}")), target));
+    let tickets = submit_at_once(client, &jobs).await;
+    for ended in wait_all(client, &tickets).await {
+        assert_failed(&ended, "permission_denied");
+    }
+    superuser.batch_execute("GRANT SELECT ON pg_roles TO PUBLIC").await.unwrap();
+    client.run(&jobs[0]).await.expect_outcome("created");
 }

@@ -180,7 +180,10 @@ impl Execution<'_> {
             .collect::<BTreeSet<_>>()
             .into_iter()
             .collect();
-        let mut known = session.probe(&roles).await?;
+        let mut known = match session.probe(&roles).await {
+            Ok(known) => known,
+            Err(error) => return not_the_hosts(error, session).await,
+        };
         let facts = self.facts(ready, ready, &known).await?;
         let mut statements = Vec::new();
         let mut outcomes = Vec::with_capacity(ready.len());
@@ -201,13 +204,7 @@ impl Execution<'_> {
         if !statements.is_empty()
             && let Err(error) = session.execute(&statements).await
         {
-            return match error.verdict {
-                Verdict::Permanent { .. } | Verdict::Exists | Verdict::TryAgain => {
-                    session.execute(&[Statement::Rollback]).await?;
-                    Ok(Together::OneByOne)
-                }
-                Verdict::Host { .. } | Verdict::Login { .. } => Err(error.into()),
-            };
+            return not_the_hosts(error, session).await;
         }
         commit(session).await?;
         Ok(Together::Committed(outcomes))
@@ -232,17 +229,15 @@ impl Execution<'_> {
     ) -> Result<Result<Outcome, Ending>, Stopped> {
         let role = ready.item.job.operation.role().clone();
         for tries in 0..TRIES_IN_PLACE {
-            let known = session.probe(std::slice::from_ref(&role)).await?;
-            let facts = self.facts(std::slice::from_ref(ready), part, &known).await?;
-            let statements = match self.decide(ready, &known, &facts) {
-                Decision::Apply { statements, outcome, .. } => (statements, outcome),
-                Decision::End(ending) => return Ok(Err(ending)),
-                Decision::Already(outcome) => return Ok(Ok(outcome)),
+            // Around the look as well: whatever is refused is refused to this job alone.
+            session.execute(&[Statement::Savepoint(1)]).await?;
+            let error = match self.try_alone(ready, part, session, &role).await? {
+                Ok(ended) => {
+                    session.execute(&[Statement::ReleaseSavepoint(1)]).await?;
+                    return Ok(ended);
+                }
+                Err(error) => error,
             };
-            let (mut script, outcome) = statements;
-            script.insert(0, Statement::Savepoint(1));
-            script.push(Statement::ReleaseSavepoint(1));
-            let Err(error) = session.execute(&script).await else { return Ok(Ok(outcome)) };
             if let Verdict::Host { .. } | Verdict::Login { .. } = error.verdict {
                 return Err(error.into());
             }
@@ -255,6 +250,28 @@ impl Execution<'_> {
                 .await;
         }
         Ok(Err(failed(Code::StatementRefused, "The role is being changed by somebody else again and again.")))
+    }
+
+    /// Looks at the role, decides and does it; inside, what the target says to that.
+    async fn try_alone(
+        &self,
+        ready: &Ready<'_>,
+        part: &[Ready<'_>],
+        session: &Session,
+        role: &RoleName,
+    ) -> Result<Result<Result<Outcome, Ending>, TargetError>, Stopped> {
+        let known = match session.probe(std::slice::from_ref(role)).await {
+            Ok(known) => known,
+            Err(error) => return Ok(Err(error)),
+        };
+        let facts = self.facts(std::slice::from_ref(ready), part, &known).await?;
+        Ok(match self.decide(ready, &known, &facts) {
+            Decision::Apply { statements, outcome, .. } => {
+                session.execute(&statements).await.map(|()| Ok(outcome))
+            }
+            Decision::End(ending) => Ok(Err(ending)),
+            Decision::Already(outcome) => Ok(Ok(outcome)),
+        })
     }
 
     /// What decisions need beyond the target itself. `part` is everything in the transaction: the role of one job may
@@ -328,6 +345,17 @@ impl Execution<'_> {
         let lifetime = self.worker.settings.tickets.secret_ttl;
         let secret_expires_at = outcome.has_secret().then(|| self.worker.clock.now() + lifetime);
         Ok(Ending::Succeeded { outcome, missing, secret_expires_at })
+    }
+}
+
+/// The transaction failed. If that is not the host's trouble, each of its jobs is tried for itself.
+async fn not_the_hosts(error: TargetError, session: &Session) -> Result<Together, Stopped> {
+    match error.verdict {
+        Verdict::Permanent { .. } | Verdict::Exists | Verdict::TryAgain => {
+            session.execute(&[Statement::Rollback]).await?;
+            Ok(Together::OneByOne)
+        }
+        Verdict::Host { .. } | Verdict::Login { .. } => Err(error.into()),
     }
 }
 
