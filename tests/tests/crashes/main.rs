@@ -167,7 +167,10 @@ async fn api_dies_at_submit(scene: &Scene, case: &Case, point: Failpoint) -> End
     assert!(unanswered.is_none(), "{}: an answer of a dead process: {unanswered:?}", point.name());
     assert_died_at(&first, point).await;
 
-    let ticket = scene.client.submit_once(&case.key, &case.job).await.expect(202).id();
+    // 202, or 200 where a worker was faster than this.
+    let again = scene.client.submit_once(&case.key, &case.job).await;
+    assert!(matches!(again.status, 200 | 202), "{}: {again}", point.name());
+    let ticket = again.id();
     let password = scene.outcome(&ticket).await;
     EndState::after(&worker, scene, case, (&ticket, password)).await
 }
