@@ -5,6 +5,7 @@
 //! same `Idempotency-Key`.
 
 #![expect(clippy::unwrap_used, reason = "a test ends where it is surprised")]
+#![expect(clippy::print_stdout, reason = "a suite tells what it has tried, and how long it took")]
 
 mod end_state;
 mod failpoints;
@@ -184,19 +185,18 @@ async fn api_dies_at_take(scene: &Scene, case: &Case, point: Failpoint) -> EndSt
     assert!(unanswered.is_none(), "{}: an answer of a dead process: {unanswered:?}", point.name());
     assert_died_at(&first, point).await;
 
-    let password = match point {
+    let password = if point == Failpoint::BeforeTake {
         // Nothing was claimed: the caller who asks again gets it.
-        Failpoint::BeforeTake => scene.take(&ticket).await,
+        scene.take(&ticket).await
+    } else {
         // The row stands and the answer is lost: the password is gone, and a reset makes another.
-        _ => {
-            let shown = scene.client.ticket(&ticket).await.expect(200);
-            assert_eq!(*shown.at("secret.available"), json!(false), "{}: {shown}", point.name());
-            let gone = scene.client.take_secret(&ticket).await.expect_problem(410, "secret_taken");
-            assert_eq!(gone.text("taken_by"), scene.user);
-            assert!(gone.find("taken_at").is_some(), "{gone}");
-            let reset = scene.client.run(&scene.reset(case)).await.expect_outcome("password_reset");
-            scene.take(&reset.id()).await
-        }
+        let shown = scene.client.ticket(&ticket).await.expect(200);
+        assert_eq!(*shown.at("secret.available"), json!(false), "{}: {shown}", point.name());
+        let gone = scene.client.take_secret(&ticket).await.expect_problem(410, "secret_taken");
+        assert_eq!(gone.text("taken_by"), scene.user);
+        assert!(gone.find("taken_at").is_some(), "{gone}");
+        let reset = scene.client.run(&scene.reset(case)).await.expect_outcome("password_reset");
+        scene.take(&reset.id()).await
     };
     EndState::after(&worker, scene, case, (&ticket, Some(password))).await
 }

@@ -61,7 +61,26 @@ impl Operation {
             Failpoint::BeforeGrants | Failpoint::AmidGrants | Failpoint::AfterGrants => {
                 self == Self::CreateReader
             }
-            _ => true,
+            Failpoint::BeforeAccept
+            | Failpoint::AfterAccept
+            | Failpoint::AfterConfirm
+            | Failpoint::AfterEnqueue
+            | Failpoint::AfterRing
+            | Failpoint::AfterLock
+            | Failpoint::BeforeClaim
+            | Failpoint::AfterClaim
+            | Failpoint::AfterBegin
+            | Failpoint::BeforeCommit
+            | Failpoint::AfterCommit
+            | Failpoint::BeforeControl
+            | Failpoint::AfterControl
+            | Failpoint::BeforeTickets
+            | Failpoint::AfterTickets
+            | Failpoint::BeforeAck
+            | Failpoint::AfterAck
+            | Failpoint::BeforeRelease
+            | Failpoint::AfterRelease
+            | Failpoint::BeforeBell => true,
         }
     }
 }
