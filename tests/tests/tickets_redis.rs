@@ -118,6 +118,35 @@ async fn a_restart_keeps_the_tickets_and_is_told_to_who_waits() {
     assert_eq!(tickets.enqueue(job.ticket, &job.host).await.unwrap().state, State::Queued);
 }
 
+/// What a rebuilding has found counts for this start of the server and for what was in it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_was_started_again_or_emptied_is_not_whole() {
+    let mut server = RedisServer::up();
+    let tickets = connect(&server.url(), "t", BRIEF);
+    answers(&tickets).await;
+    let whole = async || tickets.is_whole().await.unwrap();
+    let rebuild = async |name| {
+        assert!(!whole().await);
+        assert!(tickets.begin_rebuilding(name).await.unwrap());
+        assert!(tickets.end_rebuilding(name).await.unwrap());
+        assert!(whole().await);
+    };
+    rebuild("first").await;
+    server.kill();
+    server.start();
+    answers(&tickets).await;
+    rebuild("after the restart").await;
+
+    let store = RedisStore::open(&server.url(), "t").await;
+    store.query::<()>(&mut redis::cmd("FLUSHALL")).await;
+    assert!(!whole().await);
+    assert!(tickets.begin_rebuilding("emptied in the middle").await.unwrap());
+    store.query::<()>(&mut redis::cmd("FLUSHALL")).await;
+    assert!(!tickets.keep_rebuilding("emptied in the middle").await.unwrap());
+    assert!(!tickets.end_rebuilding("emptied in the middle").await.unwrap());
+    rebuild("afterwards").await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_connection_that_broke_while_idle_is_made_again_before_it_is_needed() {
     let server = RedisServer::up();

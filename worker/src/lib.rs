@@ -3,8 +3,10 @@
 //! * `bells`: answers the doorbell, at most one lane per host and a bounded number at once.
 //! * `lane`: a host's turn: the host lock, the exclusive consumer, batch after batch.
 //! * `jobs`: what each operation does to a role; one file per operation, no I/O.
-//! * `reaper`: deadlines, also for hosts that are paused or dead.
+//! * `reaper`: deadlines, also for hosts that are paused or dead; tickets that the store set back.
 //! * `sweeper`: rings for hosts whose bell was lost.
+//! * `rebuilder`: tickets of waiting messages, after the ticket store was lost.
+//! * `unread`: passwords that nobody took in time.
 //!
 //! Never acknowledges a job whose ending is not in the control database, and never shows an ending that is not.
 //! Tested end to end in the `tests` crate.
@@ -13,7 +15,9 @@ mod bells;
 mod jobs;
 mod lane;
 mod reaper;
+mod rebuilder;
 mod sweeper;
+mod unread;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -60,6 +64,8 @@ pub async fn run(worker: Arc<Worker>, stop: CancellationToken) -> bool {
     tasks.spawn(bells::answer(Arc::clone(&worker), tasks.clone(), stop.clone()));
     tasks.spawn(stop.clone().run_until_cancelled_owned(reaper::run(Arc::clone(&worker))));
     tasks.spawn(stop.clone().run_until_cancelled_owned(sweeper::run(Arc::clone(&worker))));
+    tasks.spawn(stop.clone().run_until_cancelled_owned(rebuilder::run(Arc::clone(&worker))));
+    tasks.spawn(stop.clone().run_until_cancelled_owned(unread::run(Arc::clone(&worker))));
     tasks.spawn(stop.clone().run_until_cancelled_owned(close_idle(worker.sessions.clone())));
     stop.cancelled().await;
     tracing::info!("stopping: finishing the batches under way");

@@ -1,5 +1,6 @@
-//! Deadlines and cancels, settled from the ticket store's list and not from the queue, so that they fire for hosts
-//! that are paused or dead too.
+//! What ends without a lane: deadlines and cancels, settled from the ticket store's list and not from the queue, so that
+//! they fire for hosts that are paused or dead too; and tickets whose end only history knows, because the store came
+//! back older than it was.
 
 use std::sync::Arc;
 
@@ -12,14 +13,31 @@ use crate::Worker;
 
 const AT_ONCE: usize = 256;
 
-/// Looks for passed deadlines every `worker.reap`. Every worker does; closing twice is closing once.
+/// Looks every `worker.reap`. Every worker does; ending twice is ending once.
 pub(crate) async fn run(worker: Arc<Worker>) {
     loop {
         tokio::time::sleep(worker.settings.worker.reap).await;
         if let Err(failure) = reap(&worker).await {
             tracing::debug!(%failure, "deadlines not looked at");
         }
+        if let Err(failure) = end_from_history(&worker).await {
+            tracing::debug!(%failure, "tickets that do not move not looked at");
+        }
     }
+}
+
+/// Ends what history knows as ended among the tickets that have not moved for `worker.stale`.
+async fn end_from_history(worker: &Worker) -> Result<(), Failure> {
+    let unmoved = worker.tickets.unmoved(AT_ONCE, worker.settings.worker.stale).await?;
+    if unmoved.is_empty() {
+        return Ok(());
+    }
+    for (ticket, Settlement { job, ending, finished_at, .. }) in worker.control.find_history(&unmoved).await?
+    {
+        tracing::warn!(%ticket, "the ticket store holds a ticket in an older state than history");
+        worker.tickets.restore_final(&Settled { job, ending, finished_at }).await?;
+    }
+    Ok(())
 }
 
 async fn reap(worker: &Worker) -> Result<(), Failure> {

@@ -56,6 +56,7 @@ fn make_settings() -> Settings {
             grace: seconds(1),
             sweep: seconds(1),
             reap: seconds(1),
+            stale: seconds(60),
             listen: None,
             attempts: 3,
         },
@@ -342,6 +343,30 @@ impl Tickets for FakeTickets {
 
     async fn due(&self, _limit: usize) -> Result<Vec<TicketId>, Failure> {
         unreachable!("the reaper asks")
+    }
+
+    async fn unmoved(&self, _limit: usize, _since: Duration) -> Result<Vec<TicketId>, Failure> {
+        unreachable!("the reaper asks")
+    }
+
+    async fn position(&self, _ticket: TicketId, _host: &HostKey) -> Result<Option<u64>, Failure> {
+        Ok(None)
+    }
+
+    async fn is_whole(&self) -> Result<bool, Failure> {
+        Ok(true)
+    }
+
+    async fn begin_rebuilding(&self, _name: &str) -> Result<bool, Failure> {
+        unreachable!("workers rebuild")
+    }
+
+    async fn keep_rebuilding(&self, _name: &str) -> Result<bool, Failure> {
+        unreachable!("workers rebuild")
+    }
+
+    async fn end_rebuilding(&self, _name: &str) -> Result<bool, Failure> {
+        unreachable!("workers rebuild")
     }
 
     async fn dead_letter(&self, _ticket: TicketId, _reason: &str) -> Result<(), Failure> {

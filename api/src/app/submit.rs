@@ -95,8 +95,9 @@ async fn retried(app: &App, job: &Job) -> Result<Option<Admitted>, Failure> {
         // Which state it is in, and whether it is the same request, is decided when it is accepted, in one step.
         return Ok(Some(Admitted::New(Box::new(job.clone()))));
     }
-    // The ticket store forgets finished tickets after a while, and may have been lost: history has not.
-    match tickets::find_in_history(app, job.ticket).await? {
+    // The ticket store forgets finished tickets after a while, and may have been lost: history has not. What waits in a
+    // message only must not be met by another request under its id.
+    match tickets::find_lost(app, job.ticket).await? {
         Some(before) if before.job.fingerprint == job.fingerprint => {
             Ok(Some(Admitted::Before(Box::new(before))))
         }

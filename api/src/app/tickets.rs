@@ -9,13 +9,36 @@ use rolecall_shared::domain::{Code, Failure, TicketId};
 use super::App;
 use crate::auth::Caller;
 
-/// The caller's ticket. An unknown one and somebody else's are the same [`Code::TicketNotFound`].
+/// The caller's ticket. An unknown one and somebody else's are the same [`Code::TicketNotFound`]; an unknown one is
+/// [`Code::TicketNotYetRebuilt`] while the ticket store may have lost it.
 pub(crate) async fn find(caller: &Caller, app: &App, id: TicketId) -> Result<Ticket, Failure> {
     let found = match app.tickets.find(id).await? {
         Some(ticket) => Some(ticket),
-        None => find_in_history(app, id).await?,
+        None => find_lost(app, id).await?,
     };
     found.filter(|ticket| ticket.job.actor.owner == caller.owner).ok_or_else(not_found)
+}
+
+/// A ticket that the store did not know just now: in history, or nowhere. It may be in a message only, and then nobody
+/// can say that it does not exist.
+pub(super) async fn find_lost(app: &App, id: TicketId) -> Result<Option<Ticket>, Failure> {
+    if let Some(ticket) = find_in_history(app, id).await? {
+        return Ok(Some(ticket));
+    }
+    if !app.tickets.is_whole().await? {
+        return Err(not_yet_rebuilt(id));
+    }
+    // It may have been rebuilt after the first look; now a look is final.
+    app.tickets.find(id).await
+}
+
+fn not_yet_rebuilt(id: TicketId) -> Failure {
+    Failure::new(
+        Code::TicketNotYetRebuilt,
+        "The ticket store was started anew, and the tickets of waiting jobs are being rebuilt. Ask again.",
+    )
+    .about(id)
+    .retry_after(Duration::from_secs(1))
 }
 
 /// The failure for every id that stands for nothing the caller may see.
@@ -24,7 +47,7 @@ pub(crate) fn not_found() -> Failure {
 }
 
 /// A ticket that outlived the ticket store.
-pub(super) async fn find_in_history(app: &App, id: TicketId) -> Result<Option<Ticket>, Failure> {
+async fn find_in_history(app: &App, id: TicketId) -> Result<Option<Ticket>, Failure> {
     Ok(app.control.find_history(&[id]).await?.remove(&id).map(from_history))
 }
 

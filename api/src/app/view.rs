@@ -13,6 +13,8 @@ pub(crate) struct View {
     pub(crate) ticket: Ticket,
     pub(crate) secret: Option<SecretView>,
     pub(crate) waiting: Option<Waiting>,
+    /// About which in its host's line it is, from 1; of a queued ticket.
+    pub(crate) position: Option<u64>,
 }
 
 /// The password that a job made.
@@ -38,7 +40,18 @@ pub(crate) struct Waiting {
 pub(crate) async fn of(_caller: &Caller, app: &App, ticket: Ticket) -> View {
     let secret = secret(app, &ticket).await;
     let waiting = if ticket.state.is_final() { None } else { waiting(app, &ticket).await };
-    View { ticket, secret, waiting }
+    let position = position(app, &ticket).await;
+    View { ticket, secret, waiting, position }
+}
+
+async fn position(app: &App, ticket: &Ticket) -> Option<u64> {
+    if ticket.state != State::Queued {
+        return None;
+    }
+    app.tickets.position(ticket.job.ticket, &ticket.job.host).await.unwrap_or_else(|failure| {
+        tracing::debug!(%failure, "a ticket's position is not known");
+        None
+    })
 }
 
 async fn secret(app: &App, ticket: &Ticket) -> Option<SecretView> {
@@ -67,9 +80,6 @@ async fn waiting(app: &App, ticket: &Ticket) -> Option<Waiting> {
     if let Some(cause) = &ticket.dead_lettered {
         return Some(Waiting { reason: "dead_lettered", cause: Some(cause.clone()), next_attempt_at: None });
     }
-    if ticket.state == State::Running {
-        return None;
-    }
     let host = &ticket.job.host;
     let (paused, state) = tokio::join!(app.control.find_host(host), app.tickets.host_state(host));
     let pause = paused
@@ -77,7 +87,9 @@ async fn waiting(app: &App, ticket: &Ticket) -> Option<Waiting> {
         .ok()
         .flatten()
         .and_then(|host| host.paused);
-    if let Some(pause) = pause {
+    // A running one is in a lane's hands and not stopped by a pause, or its COMMIT went unanswered and the host is in
+    // trouble since.
+    if let Some(pause) = pause.filter(|_| ticket.state != State::Running) {
         let reason = if pause.reason.is_empty() { String::new() } else { format!(": {}", pause.reason) };
         let cause = format!("paused by {} at {}{reason}", pause.by, pause.at);
         return Some(Waiting { reason: "host_paused", cause: Some(cause), next_attempt_at: None });

@@ -89,6 +89,8 @@ keys! {
         "How often hosts that have messages and no lane are looked for.";
     WORKER_REAP: Period = "worker.reap_milliseconds" { default: 1_000, min: 50, max: 60_000 }
         "How often passed deadlines and cancels are settled.";
+    WORKER_STALE: Period = "worker.stale_seconds" { default: 60, min: 1, max: 3_600 }
+        "A ticket that has not moved for so long is looked up in history: Redis may have come back older.";
     WORKER_LISTEN: Address = "worker.listen" { default: "127.0.0.1:5001", may_be_off: true }
         "Where the worker answers /livez, /readyz and /metrics.";
     WORKER_ATTEMPTS: Number = "worker.attempts" { default: 3, min: 1, max: 10 }

@@ -91,6 +91,7 @@ fn worker(reader: &mut Reader) -> Worker {
         grace: reader.period(&keys::WORKER_GRACE),
         sweep: reader.period(&keys::WORKER_SWEEP),
         reap: reader.period(&keys::WORKER_REAP),
+        stale: reader.period(&keys::WORKER_STALE),
         listen: reader.address(&keys::WORKER_LISTEN),
         attempts: reader.number(&keys::WORKER_ATTEMPTS),
     }

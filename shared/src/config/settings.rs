@@ -94,6 +94,8 @@ pub struct Worker {
     pub sweep: Duration,
     /// How often deadlines and cancels are settled.
     pub reap: Duration,
+    /// After how long without a move an unfinished ticket is looked up in history.
+    pub stale: Duration,
     /// Where the worker answers `/livez`, `/readyz` and `/metrics`; none is off.
     pub listen: Option<SocketAddr>,
     /// How often a job is started alone without an outcome before it is given up.

@@ -84,13 +84,14 @@ const SETTLE: &str = "\
         SELECT * FROM jsonb_to_recordset($1::jsonb) AS item ( \
             position int, ticket uuid, job jsonb, ending jsonb, state text, attempts int, owner text, account text, \
             address text, env text, database text, host text, operation text, kind text, role text, \
-            submitted_at timestamptz, finished_at timestamptz, event text, outcome text, detail jsonb \
+            submitted_at timestamptz, finished_at timestamptz, secret_expires_at timestamptz, event text, \
+            outcome text, detail jsonb \
         ) \
     ), settled AS ( \
         INSERT INTO history (ticket, job, ending, state, attempts, owner, account, env, database, host, operation, \
-                             kind, role, submitted_at, finished_at) \
+                             kind, role, submitted_at, finished_at, secret_expires_at) \
         SELECT ticket, job, ending, state, attempts, owner, account, env, database, host, operation, \
-               kind, role, submitted_at, finished_at \
+               kind, role, submitted_at, finished_at, secret_expires_at \
         FROM item ORDER BY ticket \
         ON CONFLICT (ticket) DO NOTHING \
         RETURNING ticket \
@@ -124,6 +125,7 @@ fn item(position: usize, settlement: &Settlement) -> Result<Value, serde_json::E
         "role": job.operation.role(),
         "submitted_at": job.submitted_at,
         "finished_at": finished_at,
+        "secret_expires_at": ending.secret_expires_at(),
         "event": event.name,
         "outcome": event.outcome,
         "detail": event.detail,

@@ -24,6 +24,7 @@ mod rows;
 mod secrets;
 mod targets;
 mod tls;
+mod unread;
 
 pub use accounts::Account;
 pub use audit::{EventFilter, Recorded};
@@ -105,6 +106,7 @@ mod tests {
         moves(Control::list_hosts);
         moves(|control| control.settle(&[]));
         moves(|control| control.find_history(&[]));
+        moves(|control| control.expire_unread(Timestamp::UNIX_EPOCH, Timestamp::UNIX_EPOCH, 1));
         moves(|control| control.find_account(""));
         moves(|control| control.find_taken(TicketId::derived("", "")));
     }

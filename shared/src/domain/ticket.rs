@@ -149,6 +149,14 @@ pub enum Ending {
 }
 
 impl Ending {
+    /// Until when the password can be taken, if there is one.
+    pub fn secret_expires_at(&self) -> Option<Timestamp> {
+        match self {
+            Self::Succeeded { secret_expires_at, .. } => *secret_expires_at,
+            Self::Failed { .. } | Self::Cancelled | Self::Expired => None,
+        }
+    }
+
     /// The final state it means.
     pub fn state(&self) -> State {
         match self {

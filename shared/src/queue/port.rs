@@ -96,7 +96,8 @@ pub trait Queue: Send + Sync + std::fmt::Debug {
     async fn depth(&self, host: &HostKey) -> Result<Depth, Failure>;
     /// Takes part in answering bells, at most `prefetch` unanswered at a time.
     async fn bells(&self, prefetch: u16) -> Result<Box<dyn Bells>, Failure>;
-    /// Becomes the only consumer of a host's queue, if nobody else is; at most `prefetch` messages in hand.
+    /// Becomes the only consumer of a host's queue, if nobody else is; at most `prefetch` messages in hand; 0 is
+    /// no limit.
     async fn open_lane(&self, host: &HostKey, prefetch: u16) -> Result<LaneOpening, Failure>;
 }
 

@@ -30,6 +30,9 @@ pub const BELL_LIFETIME: Duration = Duration::from_secs(2);
 /// How long the process that closed a ticket has to finish it before [`Tickets::due`] shows it to others.
 pub const CLOSING_GRACE: Duration = Duration::from_secs(5);
 
+/// After how long without a word a rebuilding is taken for dead, and another may begin.
+pub const REBUILDING_SILENCE: Duration = Duration::from_secs(10);
+
 /// The live tickets.
 ///
 /// Every method fails with [`Code::TicketStoreUnavailable`] when the store is away, within its timeout, and works again
@@ -95,6 +98,31 @@ pub trait Tickets: Send + Sync + std::fmt::Debug {
     /// Tickets that are `queued` and whose deadline passed, or that have been `closing` for [`CLOSING_GRACE`]; the
     /// longest due first, by the store's clock.
     async fn due(&self, limit: usize) -> Result<Vec<TicketId>, Failure>;
+
+    /// Unfinished tickets that have not moved for `since`, the longest first, by the store's clock. Each is shown once, to
+    /// whoever asks first, and again after as long: a store that came back older than it was holds tickets that ended
+    /// meanwhile, and no message will come that says so.
+    async fn unmoved(&self, limit: usize, since: Duration) -> Result<Vec<TicketId>, Failure>;
+
+    /// About which in its host's line a queued ticket is, from 1. Jobs that ended without being run count until those
+    /// behind them are. None: not known, as of a ticket that is not queued yet.
+    async fn position(&self, ticket: TicketId, host: &HostKey) -> Result<Option<u64>, Failure>;
+
+    /// Whether a ticket that is not here is nowhere. Not so after the store was started again or emptied, until the
+    /// tickets of all messages that wait have been [rebuilt](Self::end_rebuilding).
+    async fn is_whole(&self) -> Result<bool, Failure>;
+
+    /// Begins to rebuild the tickets of all messages that wait, under a name of this attempt alone. False: the store is
+    /// whole, or somebody else is at it and was heard of within [`REBUILDING_SILENCE`].
+    async fn begin_rebuilding(&self, name: &str) -> Result<bool, Failure>;
+
+    /// The rebuilding goes on. False: it does not count any more, because the store was started again or emptied since,
+    /// or its silence was too long.
+    async fn keep_rebuilding(&self, name: &str) -> Result<bool, Failure>;
+
+    /// All tickets are rebuilt: the store is whole. False as for [`Self::keep_rebuilding`]: what was rebuilt may be lost
+    /// again.
+    async fn end_rebuilding(&self, name: &str) -> Result<bool, Failure>;
 
     /// Marks a ticket whose message was put aside, until it is claimed again. Its state stays; an unknown one stays
     /// unknown.

@@ -22,6 +22,7 @@ pub mod claiming;
 pub mod closing;
 pub mod hosts;
 pub mod moving;
+pub mod rebuilding;
 pub mod secrets;
 pub mod settling;
 pub mod table;
@@ -238,6 +239,8 @@ macro_rules! tickets_conformance {
                 a_secret_nobody_needs_goes;
             hosts: failures_of_a_host_add_up, bells_are_shared_by_all_who_ring;
             moving: every_change_is_told_once_in_order;
+            rebuilding: a_store_is_whole_once_it_was_rebuilt, a_silent_rebuilding_gives_way,
+                tickets_that_do_not_move_are_shown_once, a_ticket_knows_about_where_it_stands;
         }
     };
     (@$subject:ident; $($topic:ident: $($case:ident),+;)+) => {

@@ -24,7 +24,8 @@ pub(crate) struct EndState {
     audit: Vec<String>,
     /// The ticket's rows of history, without times and attempts.
     history: Value,
-    /// Keys of this ticket, and whether each will go by itself; and whatever else stays for good.
+    /// Keys of this ticket, and whether each will go by itself; and whatever else stays for good, which is the word that
+    /// the store is whole.
     redis: BTreeMap<String, bool>,
     /// Messages by queue, once nobody holds one.
     rabbitmq: BTreeMap<&'static str, u32>,
@@ -124,7 +125,8 @@ impl EndState {
         assert_eq!(self.audit, events, "{self:#?}");
         assert_eq!(self.history.as_array().map(Vec::len), Some(1), "{self:#?}");
         assert_eq!(self.role.as_array().map(Vec::len), Some(1), "{self:#?}");
-        assert_eq!(self.redis, BTreeMap::from([("ticket:TICKET".to_owned(), true)]), "{self:#?}");
+        let redis = BTreeMap::from([("ticket:TICKET".to_owned(), true), ("whole".to_owned(), false)]);
+        assert_eq!(self.redis, redis, "{self:#?}");
         assert_eq!(self.rabbitmq, BTreeMap::from([("dead", 0), ("host", 0)]), "{self:#?}");
     }
 }

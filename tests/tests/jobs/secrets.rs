@@ -112,14 +112,29 @@ async fn before_the_end_there_is_nothing_to_take() {
 
 #[tokio::test]
 async fn a_password_nobody_took_in_time_is_gone() {
-    let rolecall = Installation::builder("expired").set("tickets.secret_ttl_seconds", "1").start().await;
+    let rolecall = Installation::builder("expired")
+        .set("tickets.secret_ttl_seconds", "3")
+        .set("control.timeout_milliseconds", "1000")
+        .start()
+        .await;
     let (target, client) = (rolecall.target(1), &rolecall.client);
+    let in_time = make(&rolecall, "grace", target).await.ticket;
     let id = client.run(&create("devqa", &rolecall.role("ada"), target)).await.expect_outcome("created").id();
     eventually("the end of the password's life", SOON, async || {
         (*client.ticket(&id).await.at("secret.available") == json!(false)).then_some(())
     })
     .await;
     client.take_secret(&id).await.expect_problem(410, "secret_expired");
+
+    let expired = eventually("the audit to say so", SOON, async || {
+        let rows = client.audit("event=secret.expired").await.expect(200);
+        (!rows.list("items").is_empty()).then_some(rows)
+    })
+    .await;
+    assert_eq!(expired.list("items").len(), 1, "{expired}");
+    assert_eq!([expired.text("items.0.ticket"), expired.text("items.0.account")], [&id, &rolecall.user]);
+    // The one that was taken in time would have expired before it.
+    assert_ne!(expired.text("items.0.ticket"), in_time);
 }
 
 #[tokio::test]

@@ -14,7 +14,7 @@ use rolecall_shared::tickets::{Claimed, Settled, Touched};
 use super::execute::{Execution, Item};
 use super::opening::HostSession;
 use super::{Trouble, settle};
-use crate::{Worker, reaper};
+use crate::{Worker, reaper, rebuilder};
 
 /// How often a batch is claimed before it is given up: once, and once more for each thing found missing.
 const CLAIMS: usize = 4;
@@ -148,7 +148,7 @@ impl Batch<'_> {
         // Asked again with the same claim the store answers the same and counts nothing.
         for _ in 0..CLAIMS {
             let claimed = self.worker.tickets.claim(claim, jobs).await?;
-            let mut unknown = Vec::new();
+            let mut unknown: Vec<Job> = Vec::new();
             let mut is_settled = true;
             for (job, claimed) in jobs.iter().zip(&claimed) {
                 match claimed {
@@ -157,29 +157,15 @@ impl Batch<'_> {
                         is_settled = false;
                         reaper::finish_closing(self.worker, ticket, *closing).await?;
                     }
-                    Claimed::Unknown => unknown.push(job),
+                    Claimed::Unknown => unknown.push(job.clone()),
                 }
             }
             if is_settled && unknown.is_empty() {
                 return Ok(claimed);
             }
-            self.rebuild(&unknown).await?;
+            rebuilder::from_messages(self.worker, &unknown).await?;
         }
         Err(Failure::internal("the ticket store forgets a ticket again and again"))
-    }
-
-    /// Tickets that the store has lost: what ended stays ended, the rest is rebuilt from its message. Not to run
-    /// after its deadline: it may be one that was withdrawn, so long ago that this is forgotten too.
-    async fn rebuild(&self, jobs: &[&Job]) -> Result<(), Failure> {
-        let tickets: Vec<TicketId> = jobs.iter().map(|job| job.ticket).collect();
-        let ended = self.end_from_history(&tickets).await?;
-        for job in jobs.iter().filter(|job| !ended.contains(&job.ticket)) {
-            self.worker.tickets.restore_queued(job).await?;
-            if job.deadline_at <= self.worker.clock.now() {
-                reaper::expire(self.worker, job.ticket).await?;
-            }
-        }
-        Ok(())
     }
 
     /// The leading jobs whose targets are logged in to alike; a job whose target is gone goes with any.

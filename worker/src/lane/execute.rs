@@ -38,6 +38,8 @@ pub(super) struct Ended {
     pub(super) job: Job,
     pub(super) ending: Ending,
     pub(super) attempts: u32,
+    /// The sealed password as it was stored before the DDL, if the ending has one.
+    pub(super) sealed: Option<Vec<u8>>,
 }
 
 impl Ended {
@@ -116,7 +118,9 @@ impl Execution<'_> {
             .into_iter()
             .filter_map(|Item { tag, job, alone }| {
                 let ending = endings.remove(&job.ticket)?;
-                Some(Ended { tag, job, ending, attempts: alone.unwrap_or(0) })
+                let sealed = prepared.get(&job.ticket).filter(|_| ending.has_secret());
+                let sealed = sealed.map(|prepared| prepared.sealed.clone());
+                Some(Ended { tag, job, ending, attempts: alone.unwrap_or(0), sealed })
             })
             .collect())
     }

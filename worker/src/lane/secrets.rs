@@ -15,6 +15,8 @@ use crate::Worker;
 /// A job's password as its DDL needs it.
 pub(crate) struct Prepared {
     pub(crate) verifier: Verifier,
+    /// The password, sealed, as it is stored.
+    pub(crate) sealed: Vec<u8>,
     /// It was made just now: nothing was stored for this ticket before, or the store has lost it.
     pub(crate) fresh: bool,
 }
@@ -46,15 +48,15 @@ pub(super) async fn prepare(worker: &Worker, jobs: &[&Job]) -> Result<BTreeMap<T
     for ((ticket, offered, password), stored) in made.into_iter().zip(stored) {
         let fresh = offered == stored;
         let password = if fresh { password } else { open(&worker.keys, ticket, &stored)? };
-        passwords.push((ticket, password, fresh));
+        passwords.push((ticket, password, stored, fresh));
     }
     let iterations = worker.settings.target.scram_iterations;
     // Key stretching is CPU work: some milliseconds for each password.
     tokio::task::spawn_blocking(move || {
         passwords
             .into_iter()
-            .map(|(ticket, password, fresh)| {
-                (ticket, Prepared { verifier: Verifier::make(&password, iterations), fresh })
+            .map(|(ticket, password, sealed, fresh)| {
+                (ticket, Prepared { verifier: Verifier::make(&password, iterations), sealed, fresh })
             })
             .collect()
     })

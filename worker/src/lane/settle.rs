@@ -24,9 +24,13 @@ pub(super) async fn settle(worker: &Worker, claim: ClaimId, ended: Vec<Ended>) -
     reach(Failpoint::BeforeControl);
     worker.control.settle(&settlements).await?;
     reach(Failpoint::AfterControl);
+    // Stored before the DDL; a store that was lost since gets them again, for the roles have these passwords now.
+    let passwords: Vec<_> =
+        ended.iter().filter_map(|ended| Some((ended.job.ticket, ended.sealed.clone()?))).collect();
     let settled: Vec<Settled> =
         ended.into_iter().map(|Ended { job, ending, .. }| Settled { job, ending, finished_at }).collect();
     reach(Failpoint::BeforeTickets);
+    worker.tickets.keep_secrets(&passwords).await?;
     worker.tickets.settle(claim, &settled).await?;
     reach(Failpoint::AfterTickets);
     for Settled { job, ending, .. } in &settled {

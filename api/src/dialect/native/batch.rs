@@ -114,7 +114,7 @@ fn items(map: &Map<String, Value>, settings: &Settings) -> Result<Vec<Result<Sub
 fn phrase(answer: Result<Ticket, Failure>) -> Item {
     match answer {
         Ok(ticket) => {
-            let view = View { ticket, secret: None, waiting: None };
+            let view = View { ticket, secret: None, waiting: None, position: None };
             Item::Kept(Box::new(TicketBody::from(&view)))
         }
         Err(failure) => {

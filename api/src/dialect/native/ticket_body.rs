@@ -64,6 +64,9 @@ pub(super) struct TicketBody {
     /// When the host is tried again.
     #[serde(skip_serializing_if = "Option::is_none")]
     next_attempt_at: Option<Timestamp>,
+    /// About how many jobs of its host are before it, itself included, while it is `queued`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    position: Option<u64>,
     /// The labels that came with the job.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     #[schema(required = false)]
@@ -143,6 +146,7 @@ impl From<&View> for TicketBody {
             waiting_reason: waiting.map(|waiting| waiting.reason),
             cause: waiting.and_then(|waiting| waiting.cause.clone()),
             next_attempt_at: waiting.and_then(|waiting| waiting.next_attempt_at),
+            position: view.position,
             metadata: job.metadata.clone(),
             links: Links {
                 events: format!("{href}/events"),
@@ -194,7 +198,7 @@ mod tests {
     fn view(state: State, ending: Option<Ending>) -> View {
         let mut ticket = fakes::ticket("web01_8080");
         (ticket.state, ticket.ending) = (state, ending);
-        View { ticket, secret: None, waiting: None }
+        View { ticket, secret: None, waiting: None, position: None }
     }
 
     fn body(view: &View) -> Value {

@@ -1,6 +1,6 @@
 -- Writes a new ticket down, or says what stands there.
--- KEYS[2] ticket · ARGV: id, job, fingerprint, deadline, lifetime (ms)
-local key, id, fingerprint = KEYS[2], ARGV[2], ARGV[4]
+-- KEYS[3] ticket · ARGV: id, job, fingerprint, deadline, lifetime (ms)
+local key, id, fingerprint = KEYS[3], ARGV[2], ARGV[4]
 local held = redis.call('HMGET', key, 'state', 'fingerprint', 'rev')
 
 -- A withdrawn attempt is not remembered, whatever it asked for; its revisions are counted on.

@@ -1,6 +1,6 @@
 -- A lane takes a prefix of a batch.
--- KEYS[2..] tickets, in the order of the jobs · ARGV: claim, then per job: id, fingerprint
-local claim = ARGV[2]
+-- KEYS[3] the host's line, KEYS[4..] tickets, in the order of the jobs · ARGV: claim, then per job: id, fingerprint
+local line, claim = KEYS[3], ARGV[2]
 local answers = {}
 
 local function start(key, id, state)
@@ -13,11 +13,15 @@ local function start(key, id, state)
   redis.call('ZREM', deadlines, id)
   redis.call('HSET', key, 'state', 'running', 'claim', claim)
   redis.call('HDEL', key, 'dead_lettered')
+  local place = tonumber(redis.call('HGET', key, 'place') or 0)
+  if place > tonumber(redis.call('HGET', line, 'served') or 0) then
+    redis.call('HSET', line, 'served', place)
+  end
   moved(key, id)
 end
 
-for n = 1, #KEYS - 1 do
-  local key, id, fingerprint = KEYS[n + 1], ARGV[2 * n + 1], ARGV[2 * n + 2]
+for n = 1, #KEYS - 3 do
+  local key, id, fingerprint = KEYS[n + 3], ARGV[2 * n + 1], ARGV[2 * n + 2]
   local held = redis.call('HMGET', key, 'state', 'fingerprint', 'claim', 'alone', 'attempts')
   local state, mine = held[1], held[3] == claim
 

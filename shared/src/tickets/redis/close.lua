@@ -1,6 +1,6 @@
 -- queued -> closing. Its audit row is written next, by whoever asked or by whoever meets it.
--- KEYS[2] ticket · ARGV: id, as what, how long the first has before others see it as due (ms)
-local key, id = KEYS[2], ARGV[2]
+-- KEYS[3] ticket · ARGV: id, as what, how long the first has before others see it as due (ms)
+local key, id = KEYS[3], ARGV[2]
 local state = redis.call('HGET', key, 'state')
 if not state then
   return { 'unknown' }

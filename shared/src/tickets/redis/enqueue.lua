@@ -1,6 +1,6 @@
 -- The broker has confirmed: accepting -> queued, and whether to ring.
--- KEYS[2] ticket, KEYS[3] bell · ARGV: id, how long a bell counts as rung (ms)
-local key, bell, id = KEYS[2], KEYS[3], ARGV[2]
+-- KEYS[3] ticket, KEYS[4] bell, KEYS[5] line · ARGV: id, how long a bell counts as rung, a line's lifetime (ms)
+local key, bell, line, id = KEYS[3], KEYS[4], KEYS[5], ARGV[2]
 local held = redis.call('HMGET', key, 'state', 'deadline')
 local state = held[1]
 if not state then
@@ -12,6 +12,7 @@ if state == 'accepting' then
   redis.call('HSET', key, 'state', state)
   redis.call('PERSIST', key)
   redis.call('ZADD', deadlines, held[2], id)
+  join(key, line, ARGV[4])
   moved(key, id)
 end
 

@@ -1,5 +1,5 @@
 -- Makes tickets final. One script for the three ways to that, because they differ only in who may.
--- KEYS: per ticket: ticket, secret
+-- KEYS[3..]: per ticket: ticket, secret
 -- ARGV: way, claim, lifetime of a ticket (ms), of a secret (ms),
 --       then per ticket: id, job, fingerprint, deadline, state, ending, finished_at, finished_at (ms), secret (1 or 0)
 local way, claim, ticket_lifetime, secret_lifetime = ARGV[2], ARGV[3], ARGV[4], tonumber(ARGV[5])
@@ -33,8 +33,8 @@ local function keep_secret(secret, finished)
 end
 
 local answers = {}
-for n = 1, (#KEYS - 1) / 2 do
-  local key, secret = KEYS[2 * n], KEYS[2 * n + 1]
+for n = 1, (#KEYS - 2) / 2 do
+  local key, secret = KEYS[2 * n + 1], KEYS[2 * n + 2]
   local base = 5 + FIELDS * (n - 1)
   local id, becomes = ARGV[base + 1], ARGV[base + 5]
   local held = redis.call('HMGET', key, 'state', 'claim', 'closing')
@@ -53,7 +53,7 @@ for n = 1, (#KEYS - 1) / 2 do
     else
       redis.call('UNLINK', secret) -- made before the outcome was known, and of no use to anybody
     end
-    moved(key, id)
+    moved(key, id, true)
     answers[n] = 1
   else
     answers[n] = 0

@@ -1,8 +1,8 @@
 -- A living worker lets go of what it has not done.
--- KEYS[2..] tickets · ARGV: claim, '1' if something of it may be committed on the host, then the ids
+-- KEYS[3..] tickets · ARGV: claim, '1' if something of it may be committed on the host, then the ids
 local claim, touched = ARGV[2], ARGV[3] == '1'
-for n = 1, #KEYS - 1 do
-  local key, id = KEYS[n + 1], ARGV[n + 3]
+for n = 1, #KEYS - 2 do
+  local key, id = KEYS[n + 2], ARGV[n + 3]
   local held = redis.call('HMGET', key, 'state', 'claim', 'alone', 'deadline')
   if held[1] == 'running' and held[2] == claim then
     if held[3] then

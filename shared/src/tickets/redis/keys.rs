@@ -21,6 +21,21 @@ impl Keys {
         format!("{}:deadlines", self.0)
     }
 
+    /// The index of what is not over.
+    pub(super) fn unfinished(&self) -> String {
+        format!("{}:unfinished", self.0)
+    }
+
+    /// What the store says of itself: that it holds every ticket.
+    pub(super) fn whole(&self) -> String {
+        format!("{}:whole", self.0)
+    }
+
+    /// How many joined a host's queue, and how many of them were served.
+    pub(super) fn line(&self, host: &HostKey) -> String {
+        format!("{}:line:{host}", self.0)
+    }
+
     /// What stands before an id in the key of its ticket.
     pub(super) fn ticket_prefix(&self) -> String {
         format!("{}:ticket:", self.0)

@@ -89,7 +89,7 @@ impl RedisTickets {
     /// The call of a script that begins with `prelude.lua`.
     fn call<'s>(&self, script: &'s Script) -> ScriptInvocation<'s> {
         let mut call = script.prepare_invoke();
-        call.key(self.keys.deadlines()).arg(self.keys.moved());
+        call.key(self.keys.deadlines()).key(self.keys.unfinished()).arg(self.keys.moved());
         call
     }
 

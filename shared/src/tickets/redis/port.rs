@@ -14,8 +14,8 @@ use crate::domain::{
     ticket::{State, Ticket},
 };
 use crate::tickets::{
-    Accepted, BELL_LIFETIME, CLOSING_GRACE, Claimed, Close, ClosingAs, Enqueued, HostState, Moved, Settled,
-    Tickets, Touched,
+    Accepted, BELL_LIFETIME, CLOSING_GRACE, Claimed, Close, ClosingAs, Enqueued, HostState, Moved,
+    REBUILDING_SILENCE, Settled, Tickets, Touched,
 };
 
 #[async_trait]
@@ -40,7 +40,8 @@ impl Tickets for RedisTickets {
 
     async fn enqueue(&self, ticket: TicketId, host: &HostKey) -> Result<Enqueued, Failure> {
         let mut call = self.call_on(&scripts::ENQUEUE, ticket);
-        call.key(self.keys.bell(host)).arg(millis(BELL_LIFETIME));
+        call.key(self.keys.bell(host)).key(self.keys.line(host));
+        call.arg(millis(BELL_LIFETIME)).arg(self.unpromised_lifetime);
         match self.link.invoke::<(String, bool)>(&call).await? {
             (word, _) if word == "unknown" => {
                 let detail = "The ticket store lost the ticket while the job was queued; it may run.";
@@ -62,11 +63,9 @@ impl Tickets for RedisTickets {
     }
 
     async fn claim(&self, claim: ClaimId, jobs: &[Job]) -> Result<Vec<Claimed>, Failure> {
-        if jobs.is_empty() {
-            return Ok(Vec::new());
-        }
+        let Some(first) = jobs.first() else { return Ok(Vec::new()) };
         let mut call = self.call(&scripts::CLAIM);
-        call.arg(claim.to_string());
+        call.key(self.keys.line(&first.host)).arg(claim.to_string());
         for job in jobs {
             call.key(self.keys.ticket(job.ticket)).arg(id(job.ticket)).arg(&job.fingerprint);
         }
@@ -95,8 +94,9 @@ impl Tickets for RedisTickets {
 
     async fn restore_queued(&self, job: &Job) -> Result<(), Failure> {
         let mut call = self.call(&scripts::RESTORE_QUEUED);
-        call.key(self.keys.ticket(job.ticket));
+        call.key(self.keys.ticket(job.ticket)).key(self.keys.line(&job.host));
         record::job_args(&mut call, job)?;
+        call.arg(self.unpromised_lifetime);
         self.link.invoke(&call).await
     }
 
@@ -126,8 +126,38 @@ impl Tickets for RedisTickets {
     async fn due(&self, limit: usize) -> Result<Vec<TicketId>, Failure> {
         let mut call = self.call(&scripts::DUE);
         call.arg(limit).arg(self.keys.ticket_prefix());
-        let due: Vec<String> = self.link.invoke(&call).await?;
-        due.iter().map(|text| text.parse().map_err(Failure::internal)).collect()
+        ids(&self.link.invoke::<Vec<String>>(&call).await?)
+    }
+
+    async fn unmoved(&self, limit: usize, since: Duration) -> Result<Vec<TicketId>, Failure> {
+        let mut call = self.call(&scripts::UNMOVED);
+        call.arg(limit).arg(self.keys.ticket_prefix()).arg(millis(since));
+        ids(&self.link.invoke::<Vec<String>>(&call).await?)
+    }
+
+    async fn position(&self, ticket: TicketId, host: &HostKey) -> Result<Option<u64>, Failure> {
+        let mut reads = pipe();
+        reads.cmd("HGET").arg(self.keys.ticket(ticket)).arg("place");
+        reads.cmd("HGET").arg(self.keys.line(host)).arg("served");
+        let (place, served): (Option<u64>, Option<u64>) = self.link.pipeline(&reads).await?;
+        // Given back by its lane it is first again, though those behind it may have been looked at.
+        Ok(place.map(|place| place.saturating_sub(served.unwrap_or(0)).max(1)))
+    }
+
+    async fn is_whole(&self) -> Result<bool, Failure> {
+        self.rebuilding("ask", "").await
+    }
+
+    async fn begin_rebuilding(&self, name: &str) -> Result<bool, Failure> {
+        self.rebuilding("begin", name).await
+    }
+
+    async fn keep_rebuilding(&self, name: &str) -> Result<bool, Failure> {
+        self.rebuilding("keep", name).await
+    }
+
+    async fn end_rebuilding(&self, name: &str) -> Result<bool, Failure> {
+        self.rebuilding("end", name).await
     }
 
     async fn dead_letter(&self, ticket: TicketId, reason: &str) -> Result<(), Failure> {
@@ -217,4 +247,17 @@ impl Tickets for RedisTickets {
         let left: i64 = self.link.invoke(&scripts::BLOCKED_FOR.key(self.keys.host(host))).await?;
         Ok(u64::try_from(left).ok().filter(|left| *left > 0).map(Duration::from_millis))
     }
+}
+
+impl RedisTickets {
+    /// One step of a rebuilding, or the question whether one is needed.
+    async fn rebuilding(&self, step: &str, name: &str) -> Result<bool, Failure> {
+        let mut call = scripts::REBUILDING.key(self.keys.whole());
+        call.arg(step).arg(name).arg(millis(REBUILDING_SILENCE));
+        self.link.invoke(&call).await
+    }
+}
+
+fn ids(texts: &[String]) -> Result<Vec<TicketId>, Failure> {
+    texts.iter().map(|text| text.parse().map_err(Failure::internal)).collect()
 }

@@ -21,8 +21,10 @@ scripts! {
     RESTORE_QUEUED = "prelude.lua", "restore_queued.lua";
     CLOSE = "prelude.lua", "close.lua";
     DUE = "prelude.lua", "due.lua";
+    UNMOVED = "prelude.lua", "unmoved.lua";
     DEAD_LETTER = "prelude.lua", "dead_letter.lua";
     KEEP_SECRETS = "keep_secrets.lua";
+    REBUILDING = "rebuilding.lua";
     BLOCK_HOST = "block_host.lua";
     BLOCKED_FOR = "blocked_for.lua";
 }

@@ -1,0 +1,125 @@
+//! Tickets of waiting messages, after the ticket store was lost or came back older than it was.
+//!
+//! A message carries all of its ticket, and a lane that meets one without a ticket rebuilds it. But a queue may be long,
+//! or its host paused, and until a lane is there nobody could tell a ticket that waits from one that never was. So
+//! after every start of the store one worker reads every queue to its end, as its only consumer, acknowledges nothing,
+//! and gives everything back in its place.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::try_join_all;
+use futures_util::{StreamExt, TryStreamExt, stream};
+use rolecall_shared::control::Settlement;
+use rolecall_shared::domain::{ClaimId, Failure, HostKey, Job};
+use rolecall_shared::queue::{LaneOpening, LaneQueue};
+use rolecall_shared::tickets::{REBUILDING_SILENCE, Settled};
+
+use crate::{Worker, reaper};
+
+/// Queues that are read at once.
+const HOSTS: usize = 4;
+/// Tickets that are rebuilt at once.
+const WINDOW: usize = 64;
+/// Jobs that are looked up in history together.
+const TOGETHER: usize = 256;
+/// How long a queue is listened to: until its first message, and between two.
+const FIRST: Duration = Duration::from_secs(1);
+const BETWEEN: Duration = Duration::from_millis(250);
+/// How long until a queue that a lane holds is asked for again: lanes take turns with whoever asks.
+const ASK_AGAIN: Duration = Duration::from_millis(50);
+
+/// Looks every `worker.reap` whether the store is whole.
+pub(crate) async fn run(worker: Arc<Worker>) {
+    loop {
+        tokio::time::sleep(worker.settings.worker.reap).await;
+        if let Err(failure) = rebuild(&worker).await {
+            tracing::warn!(%failure, cause = failure.cause_chain(), "tickets are not rebuilt yet");
+        }
+    }
+}
+
+async fn rebuild(worker: &Worker) -> Result<(), Failure> {
+    let name = ClaimId::new().to_string();
+    if worker.tickets.is_whole().await? || !worker.tickets.begin_rebuilding(&name).await? {
+        return Ok(());
+    }
+    let hosts = worker.control.list_hosts().await?;
+    let read = stream::iter(hosts).map(|host| async move { read_queue(worker, &host.key).await });
+    let read = read.buffer_unordered(HOSTS).try_fold(0, async |all, one| Ok(all + one));
+    let messages = tokio::select! {
+        messages = read => messages?,
+        lost = keep(worker, &name) => return lost,
+    };
+    if worker.tickets.end_rebuilding(&name).await? {
+        tracing::info!(messages, "the ticket store was started anew and holds every waiting ticket again");
+    }
+    Ok(())
+}
+
+/// Says that this rebuilding goes on; returns when it does not count any more.
+async fn keep(worker: &Worker, name: &str) -> Result<(), Failure> {
+    loop {
+        tokio::time::sleep(REBUILDING_SILENCE / 4).await;
+        if !worker.tickets.keep_rebuilding(name).await? {
+            return Ok(());
+        }
+    }
+}
+
+/// Rebuilds the tickets of all messages of a host; answers how many there were.
+async fn read_queue(worker: &Worker, host: &HostKey) -> Result<usize, Failure> {
+    loop {
+        // No limit to what is in hand: the end of the queue is what is looked for.
+        match worker.queue.open_lane(host, 0).await? {
+            LaneOpening::Missing => return Ok(0),
+            LaneOpening::Held => tokio::time::sleep(ASK_AGAIN).await,
+            LaneOpening::Open(mut queue) => {
+                let read = read_all(worker, queue.as_mut()).await;
+                queue.release().await?;
+                return read;
+            }
+        }
+    }
+}
+
+async fn read_all(worker: &Worker, queue: &mut dyn LaneQueue) -> Result<usize, Failure> {
+    let (mut wait, mut messages) = (FIRST, 0);
+    let mut jobs = Vec::with_capacity(TOGETHER);
+    while let Some(delivery) = queue.next(wait).await? {
+        (wait, messages) = (BETWEEN, messages + 1);
+        // One that cannot be read has no ticket to rebuild; its lane puts it aside.
+        jobs.extend(delivery.job.ok());
+        if jobs.len() == TOGETHER {
+            from_messages(worker, &std::mem::take(&mut jobs)).await?;
+        }
+    }
+    from_messages(worker, &jobs).await?;
+    Ok(messages)
+}
+
+/// Writes down the tickets that the store has lost: what ended stays ended, the rest is rebuilt from its message, which
+/// changes nothing for a ticket that is there. Not to run after its deadline: it may be one that was withdrawn, so long
+/// ago that this is forgotten too.
+pub(crate) async fn from_messages(worker: &Worker, jobs: &[Job]) -> Result<(), Failure> {
+    if jobs.is_empty() {
+        return Ok(());
+    }
+    let tickets: Vec<_> = jobs.iter().map(|job| job.ticket).collect();
+    let ended = worker.control.find_history(&tickets).await?;
+    for some in jobs.chunks(WINDOW) {
+        try_join_all(some.iter().map(|job| from_message(worker, job, ended.get(&job.ticket)))).await?;
+    }
+    Ok(())
+}
+
+async fn from_message(worker: &Worker, job: &Job, ended: Option<&Settlement>) -> Result<(), Failure> {
+    if let Some(Settlement { job, ending, finished_at, .. }) = ended.cloned() {
+        return worker.tickets.restore_final(&Settled { job, ending, finished_at }).await;
+    }
+    worker.tickets.restore_queued(job).await?;
+    if job.deadline_at <= worker.clock.now() {
+        reaper::expire(worker, job.ticket).await?;
+    }
+    Ok(())
+}
