@@ -12,7 +12,7 @@ use futures_util::future::try_join_all;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use rolecall_shared::control::Settlement;
 use rolecall_shared::domain::{ClaimId, Failure, HostKey, Job};
-use rolecall_shared::queue::{LaneOpening, LaneQueue};
+use rolecall_shared::queue::{Depth, LaneOpening, LaneQueue};
 use rolecall_shared::tickets::{REBUILDING_SILENCE, Settled};
 
 use crate::{Worker, reaper};
@@ -23,19 +23,21 @@ const HOSTS: usize = 4;
 const WINDOW: usize = 64;
 /// Jobs that are looked up in history together.
 const TOGETHER: usize = 256;
-/// How long a queue is listened to: until its first message, and between two.
-const FIRST: Duration = Duration::from_secs(1);
-const BETWEEN: Duration = Duration::from_millis(250);
+/// How often the store is asked whether it is whole. Until it is, callers with an `Idempotency-Key` wait.
+const LOOK: Duration = Duration::from_millis(250);
+/// How long a message is waited for that the broker has counted, and how long one that it has not.
+const COUNTED: Duration = Duration::from_secs(2);
+const UNCOUNTED: Duration = Duration::from_millis(50);
 /// How long until a queue that a lane holds is asked for again: lanes take turns with whoever asks.
 const ASK_AGAIN: Duration = Duration::from_millis(50);
 
-/// Looks every `worker.reap` whether the store is whole.
+/// Looks for as long as the worker runs.
 pub(crate) async fn run(worker: Arc<Worker>) {
     loop {
-        tokio::time::sleep(worker.settings.worker.reap).await;
         if let Err(failure) = rebuild(&worker).await {
-            tracing::warn!(%failure, cause = failure.cause_chain(), "tickets are not rebuilt yet");
+            tracing::debug!(%failure, cause = failure.cause_chain(), "whether tickets are missing is not known");
         }
+        tokio::time::sleep(LOOK).await;
     }
 }
 
@@ -68,14 +70,18 @@ async fn keep(worker: &Worker, name: &str) -> Result<(), Failure> {
 }
 
 /// Rebuilds the tickets of all messages of a host; answers how many there were.
-async fn read_queue(worker: &Worker, host: &HostKey) -> Result<usize, Failure> {
+async fn read_queue(worker: &Worker, host: &HostKey) -> Result<u64, Failure> {
     loop {
+        let depth = worker.queue.depth(host).await?;
+        if depth == Depth::default() {
+            return Ok(0);
+        }
         // No limit to what is in hand: the end of the queue is what is looked for.
         match worker.queue.open_lane(host, 0).await? {
             LaneOpening::Missing => return Ok(0),
             LaneOpening::Held => tokio::time::sleep(ASK_AGAIN).await,
             LaneOpening::Open(mut queue) => {
-                let read = read_all(worker, queue.as_mut()).await;
+                let read = read_all(worker, queue.as_mut(), depth.messages).await;
                 queue.release().await?;
                 return read;
             }
@@ -83,11 +89,12 @@ async fn read_queue(worker: &Worker, host: &HostKey) -> Result<usize, Failure> {
     }
 }
 
-async fn read_all(worker: &Worker, queue: &mut dyn LaneQueue) -> Result<usize, Failure> {
-    let (mut wait, mut messages) = (FIRST, 0);
+async fn read_all(worker: &Worker, queue: &mut dyn LaneQueue, counted: u64) -> Result<u64, Failure> {
+    let mut messages = 0;
     let mut jobs = Vec::with_capacity(TOGETHER);
-    while let Some(delivery) = queue.next(wait).await? {
-        (wait, messages) = (BETWEEN, messages + 1);
+    let wait = |messages| if messages < counted { COUNTED } else { UNCOUNTED };
+    while let Some(delivery) = queue.next(wait(messages)).await? {
+        messages += 1;
         // One that cannot be read has no ticket to rebuild; its lane puts it aside.
         jobs.extend(delivery.job.ok());
         if jobs.len() == TOGETHER {

@@ -1,14 +1,20 @@
 //! Submitting one job.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use rolecall_shared::domain::ticket::{State, Ticket};
-use rolecall_shared::domain::{Code, Failure, Job, Operation, Target};
+use rolecall_shared::domain::{Code, Failure, Job, Operation, Target, TicketId};
+use tokio::time::Instant;
 
 use super::keep::{Keeper, Kept, key_reused};
 use super::submission::Submission;
 use super::{App, tickets};
 use crate::auth::Caller;
+
+/// How long a submit under a key waits for the ticket store to be whole, and how often it asks.
+const REBUILT_WITHIN: Duration = Duration::from_secs(1);
+const ASK_AGAIN: Duration = Duration::from_millis(50);
 
 impl App {
     pub(super) fn keeper(&self) -> Keeper {
@@ -97,12 +103,25 @@ async fn retried(app: &App, job: &Job) -> Result<Option<Admitted>, Failure> {
     }
     // The ticket store forgets finished tickets after a while, and may have been lost: history has not. What waits in a
     // message only must not be met by another request under its id.
-    match tickets::find_lost(app, job.ticket).await? {
+    match found_when_rebuilt(app, job.ticket).await? {
         Some(before) if before.job.fingerprint == job.fingerprint => {
             Ok(Some(Admitted::Before(Box::new(before))))
         }
         Some(_) => Err(key_reused()),
         None => Ok(None),
+    }
+}
+
+/// Workers rebuild within a moment; for longer than that nobody is kept waiting.
+async fn found_when_rebuilt(app: &App, id: TicketId) -> Result<Option<Ticket>, Failure> {
+    let end = Instant::now() + REBUILT_WITHIN;
+    loop {
+        match tickets::find_lost(app, id).await {
+            Err(failure) if failure.code() == Code::TicketNotYetRebuilt && Instant::now() < end => {
+                tokio::time::sleep(ASK_AGAIN).await;
+            }
+            found => return found,
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use std::os::unix::process::ExitStatusExt;
 
 use rolecall_shared::failpoints::Failpoint;
 use rolecall_tests::process::{Process, Role};
-use rolecall_tests::{Client, Installation, Target};
+use rolecall_tests::{Client, Installation, Target, binary};
 use serde_json::Value;
 
 use crate::operation::Operation;
@@ -33,6 +33,8 @@ pub(crate) struct Case {
 impl Scene {
     /// For so many cases.
     pub(crate) async fn new(operation: Operation, cases: usize) -> Self {
+        // Built before anything has a deadline: the first build takes a while.
+        binary::with_failpoints();
         let installation = Installation::new(operation.name()).await;
         let api = installation.start(Role::Api).await;
         let client = installation.client(&api);
