@@ -46,17 +46,27 @@ async fn rebuild(worker: &Worker) -> Result<(), Failure> {
     if worker.tickets.is_whole().await? || !worker.tickets.begin_rebuilding(&name).await? {
         return Ok(());
     }
-    let hosts = worker.control.list_hosts().await?;
-    let read = stream::iter(hosts).map(|host| async move { read_queue(worker, &host.key).await });
-    let read = read.buffer_unordered(HOSTS).try_fold(0, async |all, one| Ok(all + one));
-    let messages = tokio::select! {
-        messages = read => messages?,
-        lost = keep(worker, &name) => return lost,
-    };
-    if worker.tickets.end_rebuilding(&name).await? {
+    let rebuilt = read_queues(worker, &name).await;
+    if rebuilt.is_err() {
+        worker.tickets.give_up_rebuilding(&name).await?;
+    }
+    if let Some(messages) = rebuilt?
+        && worker.tickets.end_rebuilding(&name).await?
+    {
         tracing::info!(messages, "the ticket store was started anew and holds every waiting ticket again");
     }
     Ok(())
+}
+
+/// Answers how many messages wait; none if this rebuilding does not count any more.
+async fn read_queues(worker: &Worker, name: &str) -> Result<Option<u64>, Failure> {
+    let hosts = worker.control.list_hosts().await?;
+    let read = stream::iter(hosts).map(|host| async move { read_queue(worker, &host.key).await });
+    let read = read.buffer_unordered(HOSTS).try_fold(0, async |all, one| Ok(all + one));
+    tokio::select! {
+        messages = read => messages.map(Some),
+        lost = keep(worker, name) => lost.map(|()| None),
+    }
 }
 
 /// Says that this rebuilding goes on; returns when it does not count any more.

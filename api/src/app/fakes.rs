@@ -365,6 +365,10 @@ impl Tickets for FakeTickets {
         unreachable!("workers rebuild")
     }
 
+    async fn give_up_rebuilding(&self, _name: &str) -> Result<(), Failure> {
+        unreachable!("workers rebuild")
+    }
+
     async fn end_rebuilding(&self, _name: &str) -> Result<bool, Failure> {
         unreachable!("workers rebuild")
     }

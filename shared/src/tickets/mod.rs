@@ -31,7 +31,7 @@ pub const BELL_LIFETIME: Duration = Duration::from_secs(2);
 pub const CLOSING_GRACE: Duration = Duration::from_secs(5);
 
 /// After how long without a word a rebuilding is taken for dead, and another may begin.
-pub const REBUILDING_SILENCE: Duration = Duration::from_secs(10);
+pub const REBUILDING_SILENCE: Duration = Duration::from_secs(3);
 
 /// The live tickets.
 ///
@@ -119,6 +119,9 @@ pub trait Tickets: Send + Sync + std::fmt::Debug {
     /// The rebuilding goes on. False: it does not count any more, because the store was started again or emptied since,
     /// or its silence was too long.
     async fn keep_rebuilding(&self, name: &str) -> Result<bool, Failure>;
+
+    /// The rebuilding cannot be brought to its end: another may begin at once.
+    async fn give_up_rebuilding(&self, name: &str) -> Result<(), Failure>;
 
     /// All tickets are rebuilt: the store is whole. False as for [`Self::keep_rebuilding`]: what was rebuilt may be lost
     /// again.

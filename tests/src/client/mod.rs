@@ -7,6 +7,8 @@ use std::time::{Duration, Instant};
 use reqwest::Method;
 use serde_json::Value;
 
+use crate::eventually;
+
 pub use answer::Answer;
 
 /// How long a job may take to end.
@@ -72,9 +74,15 @@ impl Client {
         self.post("/api/v2/jobs", job).await
     }
 
-    /// Submits a job under an `Idempotency-Key`.
+    /// Submits a job under an `Idempotency-Key`; again while a ticket store that has just been started is not whole, as
+    /// the answer says.
     pub async fn submit_once(&self, key: &str, job: &Value) -> Answer {
-        send(self.request(Method::POST, "/api/v2/jobs").header("Idempotency-Key", key).json(job)).await
+        let submit = async || {
+            let request = self.request(Method::POST, "/api/v2/jobs").header("Idempotency-Key", key);
+            let answer = send(request.json(job)).await;
+            (!answer.is_problem(503, "ticket_not_yet_rebuilt")).then_some(answer)
+        };
+        eventually("tickets to be rebuilt", PATIENCE, submit).await
     }
 
     /// The same, of an api that may die of it: none if it does not answer.

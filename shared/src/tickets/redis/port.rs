@@ -156,6 +156,10 @@ impl Tickets for RedisTickets {
         self.rebuilding("keep", name).await
     }
 
+    async fn give_up_rebuilding(&self, name: &str) -> Result<(), Failure> {
+        self.rebuilding("give_up", name).await.map(drop)
+    }
+
     async fn end_rebuilding(&self, name: &str) -> Result<bool, Failure> {
         self.rebuilding("end", name).await
     }
