@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, Parser, Subcommand};
+use rolecall_shared::domain::{DatabaseName, Env, TargetKey};
 
 /// The part of the help that scripts rely on.
 const EXIT_CODES: &str = "\
@@ -55,6 +56,11 @@ pub enum Command {
         #[command(subcommand)]
         command: Accounts,
     },
+    /// Look at every server and target, and say for what is wrong what to type next. Changes nothing.
+    ///
+    /// A fault keeps Rolecall from working and ends it with 1. A warning is a promise in danger, or a target on which
+    /// jobs would wait or fail.
+    Doctor(Doctor),
     /// The configuration.
     Config {
         /// What to do with it.
@@ -119,6 +125,25 @@ pub struct CreateAccount {
     /// How to print.
     #[command(flatten)]
     pub output: Output,
+}
+
+/// `rolecall doctor`.
+#[derive(Debug, ClapArgs)]
+pub struct Doctor {
+    /// Only this target, as ENV/DATABASE; without it all active ones.
+    #[arg(long, value_name = "ENV/DATABASE", value_parser = target_key)]
+    pub target: Option<TargetKey>,
+    /// How to print.
+    #[command(flatten)]
+    pub output: Output,
+}
+
+fn target_key(text: &str) -> Result<TargetKey, String> {
+    let (env, database) = text.split_once('/').ok_or("it has the form ENV/DATABASE")?;
+    Ok(TargetKey {
+        env: Env::parse(env).map_err(|fault| fault.to_string())?,
+        database: DatabaseName::parse(database).map_err(|fault| fault.to_string())?,
+    })
 }
 
 /// `rolecall config`.

@@ -17,6 +17,7 @@ mod error;
 mod gathering;
 mod history;
 mod hosts;
+mod inspect;
 mod migrate;
 mod pool;
 mod registry;
@@ -31,6 +32,7 @@ pub use audit::{EventFilter, Recorded};
 pub use changes::{NewTarget, Put};
 pub use history::Settlement;
 pub use hosts::{Host, Pause};
+pub use inspect::ControlReport;
 pub use migrate::migrate;
 pub use secrets::{Take, Taken};
 

@@ -13,4 +13,4 @@ mod rabbit;
 
 pub use message::{Undecodable, decode, encode};
 pub use port::{Bell, BellDelay, Bells, Delivery, Depth, LaneOpening, LaneQueue, Queue};
-pub use rabbit::RabbitQueue;
+pub use rabbit::{BrokerReport, RabbitQueue, inspect};

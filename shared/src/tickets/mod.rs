@@ -21,7 +21,7 @@ use crate::domain::{
     ticket::{State, Ticket},
 };
 
-pub use self::redis::RedisTickets;
+pub use self::redis::{RedisTickets, StoreReport, inspect};
 pub use answer::{Accepted, Claimed, Close, ClosingAs, Enqueued, HostState, Moved, Settled, Touched};
 
 /// For how long one bell is enough for a host.

@@ -29,6 +29,16 @@ const HEARTBEAT_SECONDS: u16 = 4;
 /// How often a connection is looked at for having died while nobody used it.
 const WATCH_EVERY: Duration = Duration::from_millis(500);
 
+/// Where the broker is, with our heartbeat and limit.
+pub(super) fn uri(settings: &config::RabbitMq) -> Result<AMQPUri, Failure> {
+    // The parser's message may repeat the URL, and with it the password.
+    let mut uri: AMQPUri = (settings.url.expose_secret().parse())
+        .map_err(|_| Failure::internal("rabbitmq.url is not an amqp:// or amqps:// URL"))?;
+    uri.query.heartbeat = Some(HEARTBEAT_SECONDS);
+    uri.query.connection_timeout = u64::try_from(settings.timeout.as_millis()).ok();
+    Ok(uri)
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Purpose {
     Publishing,
@@ -92,11 +102,7 @@ impl Link {
         tasks: &TaskTracker,
         stop: &CancellationToken,
     ) -> Result<Self, Failure> {
-        // The parser's message may repeat the URL, and with it the password.
-        let mut uri: AMQPUri = (settings.url.expose_secret().parse())
-            .map_err(|_| Failure::internal("rabbitmq.url is not an amqp:// or amqps:// URL"))?;
-        uri.query.heartbeat = Some(HEARTBEAT_SECONDS);
-        uri.query.connection_timeout = u64::try_from(settings.timeout.as_millis()).ok();
+        let uri = uri(settings)?;
         let (sender, receiver) = watch::channel(None);
         let supervisor = Supervisor { purpose, uri, timeout: settings.timeout, topology, live: sender };
         tasks.spawn(stop.clone().run_until_cancelled_owned(supervisor.run()));

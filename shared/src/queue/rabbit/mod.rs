@@ -4,6 +4,7 @@
 //! has a supervisor ([`link`]) that connects, declares and, on any error, drops everything and begins again.
 
 mod bells;
+mod inspect;
 mod lane;
 mod link;
 mod publisher;
@@ -15,6 +16,8 @@ use async_trait::async_trait;
 use lapin::types::FieldTable;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+
+pub use self::inspect::{BrokerReport, inspect};
 
 use self::link::{Link, Live, Purpose, within};
 use self::publisher::Publisher;

@@ -11,6 +11,7 @@
 
 mod changes;
 mod feed;
+mod inspect;
 mod keys;
 mod link;
 mod port;
@@ -24,6 +25,8 @@ use std::time::Duration;
 use redis::{Script, ScriptInvocation};
 use tokio::sync::{broadcast, watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+pub use self::inspect::{StoreReport, inspect};
 
 use self::feed::Feed;
 use self::keys::Keys;
