@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use clap::{Args as ClapArgs, Parser, Subcommand};
+use clap::{Args as ClapArgs, Parser, Subcommand, value_parser};
+use rolecall_api::dead::MOST;
 
 /// The part of the help that scripts rely on.
 const EXIT_CODES: &str = "\
@@ -54,6 +55,12 @@ pub enum Command {
         /// What to do with them.
         #[command(subcommand)]
         command: Accounts,
+    },
+    /// Messages that were put aside.
+    Dead {
+        /// What to do with them.
+        #[command(subcommand)]
+        command: Dead,
     },
     /// The configuration.
     Config {
@@ -119,6 +126,48 @@ pub struct CreateAccount {
     /// How to print.
     #[command(flatten)]
     pub output: Output,
+}
+
+/// `rolecall dead`.
+#[derive(Debug, Subcommand)]
+pub enum Dead {
+    /// List what was put aside, oldest first. Takes nothing off.
+    List {
+        /// At most so many.
+        #[arg(long, value_name = "N", default_value_t = 50, value_parser = value_parser!(u16).range(1..=i64::from(MOST)))]
+        limit: u16,
+        /// How to print.
+        #[command(flatten)]
+        output: Output,
+    },
+    /// Show a message whole, and what became of its ticket.
+    Show {
+        /// Which, as `rolecall dead list` names it.
+        id: String,
+        /// How to print.
+        #[command(flatten)]
+        output: Output,
+    },
+    /// Have a message done again: under its ticket, or under a new one if that has failed.
+    Replay {
+        /// Which, as `rolecall dead list` names it.
+        #[arg(required_unless_present = "all", conflicts_with = "all")]
+        id: Option<String>,
+        /// All that are there now.
+        #[arg(long)]
+        all: bool,
+        /// How to print.
+        #[command(flatten)]
+        output: Output,
+    },
+    /// Throw a message away for ever; its ticket is cancelled, unless it has ended.
+    Drop {
+        /// Which, as `rolecall dead list` names it.
+        id: String,
+        /// How to print.
+        #[command(flatten)]
+        output: Output,
+    },
 }
 
 /// `rolecall config`.

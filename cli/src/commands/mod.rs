@@ -3,6 +3,7 @@
 mod accounts;
 mod api;
 mod config;
+mod dead;
 mod healthcheck;
 mod keys;
 mod migrate;
@@ -29,6 +30,7 @@ pub fn dispatch(args: &Args) -> anyhow::Result<ExitCode> {
         Command::Keys { command: Keys::List(output) } => keys::list(file, *output)?,
         Command::Keys { command: Keys::Retire { id, output } } => keys::retire(file, id, *output)?,
         Command::Accounts { command: Accounts::Create(create) } => accounts::create(file, create)?,
+        Command::Dead { command } => return dead::run(file, command),
         Command::Config { command: Config::Sample } => config::sample()?,
         Command::Config { command: Config::Check(output) } => return config::check(file, *output),
         Command::Healthcheck { url } => healthcheck::run(url)?,

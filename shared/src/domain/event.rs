@@ -48,6 +48,10 @@ event_names! {
     HostPaused = "host.paused";
     /// A host's jobs go on.
     HostResumed = "host.resumed";
+    /// A message that was put aside was given to its host again.
+    DeadReplayed = "dead.replayed";
+    /// A message that was put aside was thrown away.
+    DeadDropped = "dead.dropped";
     /// An account was made.
     AccountAdded = "account.added";
     /// An account was changed.

@@ -113,6 +113,8 @@ codes! {
     RoleOfAnotherEnv = "role_of_another_env", Forbidden;
     /// The ticket has run or runs: it cannot be cancelled.
     NotCancellable = "not_cancellable", Conflict;
+    /// A message that was put aside cannot be done again.
+    NotReplayable = "not_replayable", Conflict;
     /// The job has not ended yet.
     NotFinished = "not_finished", Conflict;
     /// The job ended without a password.

@@ -7,10 +7,12 @@
 //! Why a bell beside the queues: a worker need not know which hosts exist. It consumes one queue of bells; a bell
 //! says "this host has work", and whoever takes it opens that host's lane. Bells are idempotent and without order.
 
+mod dead;
 mod message;
 mod port;
 mod rabbit;
 
+pub use dead::{DeadMessage, DeadQueue};
 pub use message::{Undecodable, decode, encode};
 pub use port::{Bell, BellDelay, Bells, Delivery, Depth, LaneOpening, LaneQueue, Queue};
 pub use rabbit::RabbitQueue;

@@ -71,7 +71,7 @@ impl Batch<'_> {
                 Err(undecodable) => {
                     let reason = undecodable.to_string();
                     tracing::error!(host = %self.host, ticket = ticket.map(|t| t.to_string()), reason, "message put aside");
-                    queue.bury(tag, &reason).await?;
+                    queue.bury(tag, &reason, self.worker.clock.now()).await?;
                     if let Some(ticket) = ticket {
                         self.worker.tickets.dead_letter(ticket, &reason).await?;
                     }
@@ -217,7 +217,7 @@ impl Batch<'_> {
                     return Err(failure.into());
                 }
                 for tag in spent {
-                    queue.bury(tag, Code::AttemptsExhausted.as_str()).await?;
+                    queue.bury(tag, Code::AttemptsExhausted.as_str(), self.worker.clock.now()).await?;
                 }
                 Ok(())
             }
