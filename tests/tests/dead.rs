@@ -246,6 +246,31 @@ async fn dropped_it_is_gone(rolecall: &Running, broker: &Broker, ticket: &str) {
     assert!(dead(rolecall, &["list"]).is_empty());
 }
 
+/// Given up is settled first and put aside then; a worker that dies in between leaves a message of a finished job.
+#[tokio::test]
+async fn a_job_that_was_given_up_is_put_aside_though_its_worker_died_over_it() {
+    let rolecall = Installation::builder("given-up").set("worker.attempts", "1").create().await;
+    let api = rolecall.start(Role::Api).await;
+    let (client, target) = (rolecall.client(&api), rolecall.target(1));
+    client.put_target("dev", &target.database, &target.registration()).await.expect(201);
+    let role = rolecall.role("killer");
+    let failed = client.submit(&create(target, &role)).await.expect(202).id();
+    for point in [Failpoint::AfterBegin, Failpoint::AfterBegin, Failpoint::AfterTickets] {
+        let began = Instant::now();
+        let worker = rolecall.start_to_die_at(Role::Worker, point).await;
+        assert_eq!(worker.ended().await.signal(), Some(SIGABRT), "{}", point.name());
+        println!("died at {} after {:.1} s", point.name(), began.elapsed().as_secs_f32());
+    }
+    let ended = client.wait(&failed).await;
+    assert_eq!(ended.text("problem.code"), "attempts_exhausted");
+
+    let _worker = rolecall.start(Role::Worker).await;
+    Broker::of(&rolecall).await.until_dead(1).await;
+    let again =
+        dead(&rolecall, &["replay", &failed])[0]["replayed_as"].as_str().expect("a ticket").to_owned();
+    client.wait(&again).await.expect_outcome("created");
+}
+
 #[tokio::test]
 async fn a_job_that_kills_its_workers_is_given_up_and_done_again_when_an_operator_says_so() {
     let stack = PrivateStack::up("dead");
