@@ -22,6 +22,7 @@ use serde_json::json;
 use tokio::time::Instant;
 
 use super::cancel;
+use super::hosts::takes_jobs;
 use super::keep::{Keeper, Kept};
 use super::submit::usable;
 
@@ -206,6 +207,7 @@ impl DeadLetters {
         let now = self.clock.now();
         let target = self.control.find_target(&failed.target).await?;
         let host = usable(target.as_ref())?.host.clone();
+        takes_jobs(self.control.find_host(&host).await?.as_ref())?;
         let may_wait = failed.deadline_at.duration_since(failed.submitted_at);
         let job = Job {
             ticket: id,
@@ -319,7 +321,8 @@ async fn choose(dead: &mut dyn DeadQueue, which: Which<'_>) -> Result<Vec<DeadMe
 
 /// Whether the next message may fare better.
 fn concerns_one_message(failure: &Failure) -> bool {
-    !matches!(failure.code().class(), Class::Unavailable | Class::Internal)
+    failure.code() == Code::HostDraining
+        || !matches!(failure.code().class(), Class::Unavailable | Class::Internal)
 }
 
 fn ended(how: &str) -> Failure {

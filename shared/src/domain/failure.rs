@@ -139,6 +139,8 @@ codes! {
     RevisionMismatch = "revision_mismatch", PreconditionFailed;
     /// The host has too many waiting jobs.
     HostBacklogFull = "host_backlog_full", TooMany;
+    /// The host takes no new jobs until somebody resumes it.
+    HostDraining = "host_draining", Unavailable;
     /// Too many requests at once.
     TooManyRequests = "too_many_requests", TooMany;
     /// The target cannot be reached.
