@@ -16,6 +16,7 @@ use std::time::Duration;
 use rolecall_shared::control::{Control, Settlement};
 use rolecall_shared::domain::ticket::{Ending, State, Ticket};
 use rolecall_shared::domain::{Actor, Class, Clock, Code, Event, EventName, Failure, HostKey, Job, TicketId};
+use rolecall_shared::failpoints::{Failpoint, reach};
 use rolecall_shared::queue::{BellDelay, DeadMessage, DeadQueue, Queue};
 use rolecall_shared::tickets::Tickets;
 use serde_json::json;
@@ -183,22 +184,23 @@ impl DeadLetters {
         message: &DeadMessage,
         actor: &Actor,
     ) -> Result<Replayed, Failure> {
-        match self.standing(message.ticket()).await? {
+        let replayed = match self.standing(message.ticket()).await? {
             Standing::Ended(job, Ending::Failed { code: Code::AttemptsExhausted, .. }) => {
-                let again = self.do_again(job, message, actor).await?;
-                dead.discard(message.tag).await?;
-                Ok(Replayed::As(again))
+                Replayed::As(self.do_again(job, message, actor).await?)
             }
-            Standing::Ended(_, ending) => Err(ended(ending.word())),
-            Standing::Withdrawn => Err(ended(State::Withdrawn.as_str())),
+            Standing::Ended(_, ending) => return Err(ended(ending.word())),
+            Standing::Withdrawn => return Err(ended(State::Withdrawn.as_str())),
             Standing::Unknown | Standing::Open(_) => {
                 let host = message.host.as_ref().ok_or_else(|| no_host(message))?;
                 self.control.record_act(&self.event(EventName::DeadReplayed, message, actor, None)).await?;
                 dead.put_back(message.tag, host).await?;
                 self.ring(host).await;
-                Ok(Replayed::AsItIs)
+                Replayed::AsItIs
             }
-        }
+        };
+        reach(Failpoint::AfterReplay);
+        dead.discard(message.tag).await?;
+        Ok(replayed)
     }
 
     /// The same request as a job of its own, kept like any other; its ticket names the one that failed.

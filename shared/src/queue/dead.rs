@@ -39,8 +39,8 @@ impl DeadMessage {
     }
 }
 
-/// What was put aside, in the hands of one reader. Nothing leaves it but by [`put_back`](Self::put_back) and
-/// [`discard`](Self::discard): whatever becomes of the reader, the rest stays, in its order.
+/// What was put aside, in the hands of one reader. Nothing leaves it but by [`discard`](Self::discard): whatever becomes
+/// of the reader, the rest stays, in its order.
 #[async_trait]
 pub trait DeadQueue: Send + std::fmt::Debug {
     /// The next message, in the order in which they were put aside; `None` after the last one, or when as many are
@@ -50,8 +50,8 @@ pub trait DeadQueue: Send + std::fmt::Debug {
     /// How many there are beyond those in hand.
     async fn left(&mut self) -> Result<u64, Failure>;
 
-    /// Puts a message in hand back on the queue of a host, confirmed, and only then takes it off this one. A crash in
-    /// between leaves two, which is harmless: a lane runs a ticket once.
+    /// Puts a copy of a message in hand on the queue of a host, confirmed. The message is still here; as long as there are
+    /// two nothing is wrong: a lane runs a ticket once.
     async fn put_back(&mut self, tag: u64, host: &HostKey) -> Result<(), Failure>;
 
     /// Takes a message in hand off for good.

@@ -173,7 +173,7 @@ pub async fn the_dead_queue_has_one_reader(queue: Arc<dyn Queue>) {
     }
 }
 
-/// A message goes back to its host as it was, or away for good; the others stay.
+/// A message goes back to its host as it was, and away for good when that is said; the others stay.
 pub async fn a_message_put_back_is_its_hosts_again(queue: Arc<dyn Queue>) {
     let host = host();
     let jobs = bury(&*queue, &host, 4).await;
@@ -182,6 +182,7 @@ pub async fn a_message_put_back_is_its_hosts_again(queue: Arc<dyn Queue>) {
     next_dead(&mut *reader).await;
     reader.discard(first.tag).await.expect("discarded");
     reader.put_back(second.tag, &host).await.expect("put back");
+    reader.discard(second.tag).await.expect("and discarded");
     reader.put_back(second.tag, &host).await.expect_err("it is not in hand any more");
     reader.discard(first.tag).await.expect_err("nor is this one");
     reader.release().await.expect("released");

@@ -98,13 +98,6 @@ impl RabbitDead {
         self.room -= 1;
         Ok(message)
     }
-
-    async fn acknowledge(&mut self, tag: u64) -> Result<(), Failure> {
-        let acknowledged = self.channel.basic_ack(tag, BasicAckOptions::default());
-        self.link.call_on(&self.live, acknowledged).await?;
-        self.in_hand.remove(&tag);
-        Ok(())
-    }
 }
 
 /// The text of a header; empty if there is none. Anybody with rights on the broker can put a message here, so what
@@ -150,15 +143,17 @@ impl DeadQueue for RabbitDead {
 
     async fn put_back(&mut self, tag: u64, host: &HostKey) -> Result<(), Failure> {
         let (id, body) = self.in_hand.get(&tag).ok_or_else(|| not_in_hand(tag))?;
-        self.publisher.publish_again(host, id, body).await?;
-        self.acknowledge(tag).await
+        self.publisher.publish_again(host, id, body).await
     }
 
     async fn discard(&mut self, tag: u64) -> Result<(), Failure> {
         if !self.in_hand.contains_key(&tag) {
             return Err(not_in_hand(tag));
         }
-        self.acknowledge(tag).await
+        let acknowledged = self.channel.basic_ack(tag, BasicAckOptions::default());
+        self.link.call_on(&self.live, acknowledged).await?;
+        self.in_hand.remove(&tag);
+        Ok(())
     }
 
     async fn release(self: Box<Self>) -> Result<(), Failure> {
