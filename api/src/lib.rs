@@ -4,7 +4,7 @@
 //! phrased. It runs no DDL, opens a session on a target for reading only, and never answers 202 before the broker
 //! has confirmed.
 //!
-//! * `app`: the use cases, without HTTP; each takes the caller first.
+//! * `app`: the use cases, without HTTP; each takes the caller first. [`dead`] is an operator's, for the command line.
 //! * `auth`: who is calling.
 //! * `dialect`: HTTP in and out, one folder per dialect; each file parses, calls one use case and phrases the
 //!   answer.
@@ -25,6 +25,6 @@ mod router;
 mod serve;
 mod waiters;
 
-pub use app::{App, Parts};
+pub use app::{App, Parts, dead};
 pub use openapi::document as openapi_document;
 pub use serve::run;

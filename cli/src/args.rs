@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use clap::{Args as ClapArgs, Parser, Subcommand};
+use clap::{Args as ClapArgs, Parser, Subcommand, value_parser};
+use rolecall_api::dead::MOST;
 use rolecall_shared::domain::{DatabaseName, Env, TargetKey};
 
 /// The part of the help that scripts rely on.
@@ -61,6 +62,12 @@ pub enum Command {
     /// A fault keeps Rolecall from working and ends it with 1. A warning is a promise in danger, or a target on which
     /// jobs would wait or fail.
     Doctor(Doctor),
+    /// Messages that were put aside.
+    Dead {
+        /// What to do with them.
+        #[command(subcommand)]
+        command: Dead,
+    },
     /// The configuration.
     Config {
         /// What to do with it.
@@ -144,6 +151,48 @@ fn target_key(text: &str) -> Result<TargetKey, String> {
         env: Env::parse(env).map_err(|fault| fault.to_string())?,
         database: DatabaseName::parse(database).map_err(|fault| fault.to_string())?,
     })
+}
+
+/// `rolecall dead`.
+#[derive(Debug, Subcommand)]
+pub enum Dead {
+    /// List what was put aside, oldest first. Takes nothing off.
+    List {
+        /// At most so many.
+        #[arg(long, value_name = "N", default_value_t = 50, value_parser = value_parser!(u16).range(1..=i64::from(MOST)))]
+        limit: u16,
+        /// How to print.
+        #[command(flatten)]
+        output: Output,
+    },
+    /// Show a message whole, and what became of its ticket.
+    Show {
+        /// Which, as `rolecall dead list` names it.
+        id: String,
+        /// How to print.
+        #[command(flatten)]
+        output: Output,
+    },
+    /// Have a message done again: under its ticket, or under a new one if that has failed.
+    Replay {
+        /// Which, as `rolecall dead list` names it.
+        #[arg(required_unless_present = "all", conflicts_with = "all")]
+        id: Option<String>,
+        /// All that are there now.
+        #[arg(long)]
+        all: bool,
+        /// How to print.
+        #[command(flatten)]
+        output: Output,
+    },
+    /// Throw a message away for ever; its ticket is cancelled, unless it has ended.
+    Drop {
+        /// Which, as `rolecall dead list` names it.
+        id: String,
+        /// How to print.
+        #[command(flatten)]
+        output: Output,
+    },
 }
 
 /// `rolecall config`.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use rolecall_api::dead::DeadLetters;
 use rolecall_api::health::{self, Health};
 use rolecall_shared::config::{ConfigFaults, NO_ACCOUNT, Settings};
 use rolecall_shared::control::Control;
@@ -92,6 +93,31 @@ pub async fn serve_worker(process: &Process, listener: Option<TcpListener>) -> a
         );
     }
     Ok(())
+}
+
+/// Does an operator's work on the dead queue, as soon as the broker answers; within `rabbitmq.timeout`, or not at all.
+pub async fn with_dead_letters<T>(
+    settings: &Settings,
+    work: impl AsyncFnOnce(&DeadLetters) -> Result<T, Failure>,
+) -> anyhow::Result<T> {
+    let (tasks, disconnect) = (TaskTracker::new(), CancellationToken::new());
+    let queue = RabbitQueue::start(&settings.rabbitmq, &tasks, &disconnect)?;
+    let letters = DeadLetters {
+        control: Control::new(&settings.control)?,
+        tickets: RedisTickets::connect(&settings.redis, &settings.tickets, &tasks, disconnect.clone())?,
+        queue: Arc::clone(&queue) as Arc<dyn Queue>,
+        clock: Arc::new(SystemClock),
+        confirm_timeout: settings.api.confirm_timeout,
+    };
+    let done = match queue.connected(settings.rabbitmq.timeout).await {
+        Ok(()) => work(&letters).await,
+        Err(failure) => Err(failure),
+    };
+    disconnect.cancel();
+    tasks.close();
+    // What is still open ends with the process.
+    _ = tokio::time::timeout(CLOSING, tasks.wait()).await;
+    Ok(done?)
 }
 
 /// Connections to our own servers, each with its supervisor.

@@ -64,7 +64,7 @@ fn complete(dir: &Path, listen: &str) -> String {
 #[test]
 fn every_command_has_help_and_a_version() {
     let dir = folder();
-    let commands: [&[&str]; 12] = [
+    let commands: [&[&str]; 16] = [
         &[],
         &["api"],
         &["worker"],
@@ -73,6 +73,10 @@ fn every_command_has_help_and_a_version() {
         &["keys", "add"],
         &["keys", "list"],
         &["keys", "retire"],
+        &["dead", "list"],
+        &["dead", "show"],
+        &["dead", "replay"],
+        &["dead", "drop"],
         &["accounts", "create"],
         &["config", "sample"],
         &["config", "check"],
@@ -244,4 +248,25 @@ fn a_taken_port_is_named_with_its_key() {
         let text = stderr(&output);
         assert!(text.contains(&address) && text.contains(key) && text.contains("is taken"), "{text}");
     }
+}
+
+#[test]
+fn the_dead_queue_is_not_touched_by_mistake() {
+    let dir = folder();
+    let file = complete(dir.path(), "127.0.0.1:0");
+    for wrong in [
+        &["dead", "replay"][..],
+        &["dead", "replay", "x", "--all"],
+        &["dead", "drop"],
+        &["dead", "drop", "--all"],
+        &["dead", "list", "--limit", "0"],
+        &["dead", "list", "--limit", "10001"],
+    ] {
+        assert_eq!(rolecall(dir.path(), wrong, &[]).status.code(), Some(2), "{wrong:?}");
+    }
+    // A broker that is away is said, and not waited for any longer than the configuration allows.
+    let impatient = [("ROLECALL__RABBITMQ__TIMEOUT_MILLISECONDS", "300")];
+    let output = rolecall(dir.path(), &["dead", "list", "--config", &file], &impatient);
+    assert_eq!((output.status.code(), stdout(&output)), (Some(1), String::new()));
+    assert!(stderr(&output).contains("RabbitMQ cannot be reached"), "{}", stderr(&output));
 }

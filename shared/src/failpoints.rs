@@ -92,6 +92,9 @@ points! {
     AfterTake = "api.take.after",
     /// The sealed password is gone too; the caller has no answer.
     AfterDrop = "api.drop.after",
+
+    /// An operator's command: a message that was put aside is kept elsewhere; it is still on the dead queue.
+    AfterReplay = "api.replay.after",
 }
 
 /// Ends the process at once (SIGABRT: no destructor runs, nothing is flushed) if the point is armed.

@@ -5,12 +5,13 @@
 
 use std::sync::Arc;
 
-use rolecall_shared::control::Settlement;
+use rolecall_shared::control::{Control, Settlement};
 use rolecall_shared::domain::ticket::{Ending, State, Ticket};
-use rolecall_shared::domain::{Code, Failure, TicketId};
-use rolecall_shared::tickets::{Close, ClosingAs, Settled};
+use rolecall_shared::domain::{Clock, Code, Failure, TicketId};
+use rolecall_shared::tickets::{Close, ClosingAs, Settled, Tickets};
 
-use super::{App, tickets};
+use super::App;
+use super::tickets::{find, not_found};
 use crate::auth::Caller;
 
 /// Cancels the caller's job and answers its ticket; again for one that is cancelled already.
@@ -18,7 +19,7 @@ use crate::auth::Caller;
 /// [`Code::NotCancellable`] when it runs, ran or expired.
 pub(crate) async fn cancel(caller: &Caller, app: &Arc<App>, id: TicketId) -> Result<Ticket, Failure> {
     // Whose ticket it is, first.
-    let ticket = tickets::find(caller, app, id).await?;
+    let ticket = find(caller, app, id).await?;
     if ticket.state == State::Cancelled {
         return Ok(ticket);
     }
@@ -29,45 +30,49 @@ pub(crate) async fn cancel(caller: &Caller, app: &Arc<App>, id: TicketId) -> Res
         let app = Arc::clone(app);
         // To its end, also when the caller goes away; the reaper would do it, later.
         let tasks = app.tasks.clone();
-        tasks.spawn(async move { close(&app, id).await }).await.map_err(Failure::internal)??
+        let cancelled = async move { close(&app.control, &*app.tickets, &*app.clock, id).await };
+        tasks.spawn(cancelled).await.map_err(Failure::internal)??
     };
     if ending != State::Cancelled {
         return Err(not_cancellable(ending));
     }
-    tickets::find(caller, app, id).await
+    find(caller, app, id).await
 }
 
 /// Closes the ticket and answers the state it has then.
-async fn close(app: &App, id: TicketId) -> Result<State, Failure> {
-    let (ticket, closing) = match app.tickets.close(id, ClosingAs::Cancelled).await? {
+pub(super) async fn close(
+    control: &Control,
+    tickets: &dyn Tickets,
+    clock: &dyn Clock,
+    id: TicketId,
+) -> Result<State, Failure> {
+    let (ticket, closing) = match tickets.close(id, ClosingAs::Cancelled).await? {
         Close::Closing(ticket, closing) => (ticket, closing),
         Close::Not(ticket) => return Ok(ticket.state),
-        Close::Unknown => return Err(tickets::not_found()),
+        Close::Unknown => return Err(not_found()),
     };
     let ending = match closing {
         ClosingAs::Cancelled => Ending::Cancelled,
         // The reaper began; what it began is finished.
         ClosingAs::Expired => Ending::Expired,
     };
-    let finished_at = app.clock.now();
+    let finished_at = clock.now();
     let settlement = Settlement {
         job: ticket.job.clone(),
         ending: ending.clone(),
         finished_at,
         attempts: ticket.attempts,
     };
-    app.control.settle(&[settlement]).await?;
+    control.settle(&[settlement]).await?;
     // History keeps the first ending. It is another one if the ticket store has come back older than it was.
-    if let Some(held) =
-        app.control.find_history(&[id]).await?.remove(&id).filter(|held| held.ending != ending)
-    {
+    if let Some(held) = control.find_history(&[id]).await?.remove(&id).filter(|held| held.ending != ending) {
         let Settlement { job, ending, finished_at, .. } = held;
         let state = ending.state();
-        app.tickets.restore_final(&Settled { job, ending, finished_at }).await?;
+        tickets.restore_final(&Settled { job, ending, finished_at }).await?;
         return Ok(state);
     }
     let state = ending.state();
-    app.tickets.closed(&Settled { job: ticket.job, ending, finished_at }).await?;
+    tickets.closed(&Settled { job: ticket.job, ending, finished_at }).await?;
     Ok(state)
 }
 

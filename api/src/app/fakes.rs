@@ -14,7 +14,7 @@ use rolecall_shared::domain::{
     ClaimId, Code, DatabaseName, Env, Failure, HostKey, Job, KindName, Login, NameRules, Operation, Profiles,
     RoleName, SslMode, Target, TargetKey, TicketId,
 };
-use rolecall_shared::queue::{BellDelay, Bells, Depth, LaneOpening, Queue};
+use rolecall_shared::queue::{BellDelay, Bells, DeadQueue, Depth, LaneOpening, Queue};
 use rolecall_shared::tickets::{
     Accepted, Claimed, Close, ClosingAs, Enqueued, HostState, Moved, Settled, Tickets, Touched,
 };
@@ -218,6 +218,10 @@ impl Queue for FakeQueue {
 
     async fn open_lane(&self, _host: &HostKey, _prefetch: u16) -> Result<LaneOpening, Failure> {
         unreachable!("the intake opens no lane")
+    }
+
+    async fn open_dead(&self, _limit: u16) -> Result<Option<Box<dyn DeadQueue>>, Failure> {
+        unreachable!("no fake puts anything aside")
     }
 }
 

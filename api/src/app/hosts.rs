@@ -1,9 +1,12 @@
-//! The hosts and how they are.
+//! The hosts: how they are, and stopping them or letting them go on.
+
+use std::time::Duration;
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 use jiff::Timestamp;
-use rolecall_shared::control::Host;
+use rolecall_shared::control::{Host, Switch};
 use rolecall_shared::domain::{Code, Failure, HostKey};
+use rolecall_shared::queue::{BellDelay, Depth};
 use rolecall_shared::tickets::HostState;
 
 use super::App;
@@ -11,14 +14,16 @@ use crate::auth::Caller;
 
 /// How many queues are asked for their depth at once.
 const WINDOW: usize = 8;
+/// When a caller may ask again who was refused by a host that drains: people end that.
+const DRAINING_RETRY: Duration = Duration::from_secs(30);
 
 /// A host with its backlog and its trouble.
 #[derive(Debug, Clone)]
 pub(crate) struct HostView {
     pub(crate) host: Host,
     pub(crate) state: HostState,
-    /// Jobs that wait in its queue.
-    pub(crate) backlog: u64,
+    /// Jobs that wait in its queue, and whether a lane has it.
+    pub(crate) depth: Depth,
 }
 
 /// One word for a host.
@@ -28,6 +33,7 @@ pub(crate) enum Condition {
     Blocked,
     LoginRefused,
     Paused,
+    Draining,
 }
 
 impl Condition {
@@ -37,12 +43,13 @@ impl Condition {
             Self::Blocked => "blocked",
             Self::LoginRefused => "login_refused",
             Self::Paused => "paused",
+            Self::Draining => "draining",
         }
     }
 }
 
 impl HostView {
-    /// A pause outweighs trouble: nothing is tried while it lasts.
+    /// A pause outweighs trouble: nothing is tried while it lasts. Trouble outweighs a drain: it is why that takes long.
     pub(crate) fn condition(&self) -> Condition {
         if self.host.paused.is_some() {
             Condition::Paused
@@ -50,6 +57,8 @@ impl HostView {
             Condition::LoginRefused
         } else if self.state.failures > 0 || self.state.code.is_some() {
             Condition::Blocked
+        } else if self.host.draining.is_some() {
+            Condition::Draining
         } else {
             Condition::Ok
         }
@@ -59,8 +68,13 @@ impl HostView {
     pub(crate) fn next_attempt_at(&self) -> Option<Timestamp> {
         match self.condition() {
             Condition::Blocked | Condition::LoginRefused => self.state.blocked_until,
-            Condition::Ok | Condition::Paused => None,
+            Condition::Ok | Condition::Paused | Condition::Draining => None,
         }
+    }
+
+    /// Nothing is left of what it had when it began to drain: no job waits, and no lane has any.
+    pub(crate) fn is_drained(&self) -> bool {
+        self.host.draining.is_some() && self.depth == Depth::default()
     }
 }
 
@@ -89,8 +103,58 @@ pub(crate) async fn list(
         .into_iter()
         .zip(states)
         .zip(depths)
-        .map(|((host, state), depth)| HostView { host, state, backlog: depth.messages })
+        .map(|((host, state), depth)| HostView { host, state, depth })
         .collect())
+}
+
+/// Stops a host, lets it run dry, or lets it go on; or [`Code::HostNotFound`].
+pub(crate) async fn switch(
+    caller: &Caller,
+    app: &App,
+    host: &HostKey,
+    switch: Switch<'_>,
+) -> Result<Host, Failure> {
+    let switched = app.control.switch_host(host, switch, &caller.actor(), app.clock.now()).await?;
+    let host = switched.ok_or_else(not_found)?;
+    ring(app, &host).await;
+    Ok(host)
+}
+
+/// The same with all hosts there are now; all of them or none.
+pub(crate) async fn switch_all(caller: &Caller, app: &App, switch: Switch<'_>) -> Result<Vec<Host>, Failure> {
+    let hosts = app.control.switch_all_hosts(switch, &caller.actor(), app.clock.now()).await?;
+    for host in &hosts {
+        ring(app, host).await;
+    }
+    Ok(hosts)
+}
+
+/// No host of that name, or none that could be one.
+pub(crate) fn not_found() -> Failure {
+    Failure::new(Code::HostNotFound, "No target is registered on this host.")
+}
+
+/// Fails with [`Code::HostDraining`] for a host that takes no new jobs.
+pub(super) fn takes_jobs(host: Option<&Host>) -> Result<(), Failure> {
+    let Some((host, drain)) = host.and_then(|host| Some((host, host.draining.as_ref()?))) else {
+        return Ok(());
+    };
+    let reason = if drain.reason.is_empty() { String::new() } else { format!(": {}", drain.reason) };
+    let detail =
+        format!("The host {} takes no new jobs since {}, by {}{reason}", host.key, drain.at, drain.by);
+    Err(Failure::new(Code::HostDraining, detail)
+        .with_context(serde_json::json!({ "host": host.key }))
+        .retry_after(DRAINING_RETRY))
+}
+
+/// A bell that does not ring costs time only: the sweeper rings every host that has messages.
+async fn ring(app: &App, host: &Host) {
+    if host.paused.is_some() {
+        return;
+    }
+    if let Err(failure) = app.queue.ring(&host.key, BellDelay::Now).await {
+        tracing::warn!(host = %host.key, %failure, "the doorbell did not ring");
+    }
 }
 
 #[cfg(test)]
@@ -107,6 +171,7 @@ mod tests {
                 key: HostKey::new("db1", 5432).unwrap(),
                 lock_database: DatabaseName::parse("postgres").unwrap(),
                 paused: paused.then_some(pause),
+                draining: None,
                 targets: Vec::new(),
             },
             state: HostState {
@@ -116,7 +181,7 @@ mod tests {
                 blocked_until: Some(Timestamp::UNIX_EPOCH),
                 since: None,
             },
-            backlog: 0,
+            depth: Depth::default(),
         }
     }
 
@@ -128,5 +193,23 @@ mod tests {
         assert_eq!(view(true, 1, Some(Code::TargetUnreachable)).condition(), Condition::Paused);
         assert_eq!(view(true, 1, None).next_attempt_at(), None);
         assert!(view(false, 1, None).next_attempt_at().is_some());
+    }
+
+    #[test]
+    fn a_drain_is_over_when_nothing_waits_and_no_lane_has_anything() {
+        let mut view = view(false, 0, None);
+        assert!(!view.is_drained(), "it does not drain");
+        let drain = Pause { by: "ops".into(), at: Timestamp::UNIX_EPOCH, reason: "move".into() };
+        view.host.draining = Some(drain);
+        assert!(view.is_drained());
+        assert_eq!(view.condition(), Condition::Draining);
+        for depth in [Depth { messages: 1, consumers: 0 }, Depth { messages: 0, consumers: 1 }] {
+            view.depth = depth;
+            assert!(!view.is_drained(), "{depth:?}");
+        }
+        let refused = takes_jobs(Some(&view.host)).unwrap_err();
+        assert_eq!(refused.code(), Code::HostDraining);
+        assert!(refused.code().retryable() && refused.retry_delay() == Some(DRAINING_RETRY));
+        assert!(takes_jobs(None).is_ok());
     }
 }

@@ -8,6 +8,7 @@ pub(crate) mod audit;
 mod backlog;
 pub(crate) mod batch;
 pub(crate) mod cancel;
+pub mod dead;
 #[cfg(test)]
 pub(crate) mod fakes;
 pub(crate) mod hosts;

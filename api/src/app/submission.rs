@@ -86,6 +86,7 @@ impl Submission {
             submitted_at: now,
             deadline_at,
             metadata: self.metadata,
+            replay_of: None,
         }
     }
 }

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use super::keep::{Keeper, Kept, key_reused};
 use super::submission::Submission;
-use super::{App, tickets};
+use super::{App, hosts, tickets};
 use crate::auth::Caller;
 
 /// How long a submit under a key waits for the ticket store to be whole, and how often it asks.
@@ -78,7 +78,7 @@ pub(super) enum Admitted {
     New(Box<Job>),
 }
 
-/// Decides between a retry and a new job; the backlog limit is for new ones only.
+/// Decides between a retry and a new job; a drain and the backlog limit are for new ones only.
 pub(super) async fn admit(
     caller: &Caller,
     app: &App,
@@ -92,6 +92,7 @@ pub(super) async fn admit(
     if keyed && let Some(admitted) = retried(app, &job).await? {
         return Ok(admitted);
     }
+    hosts::takes_jobs(app.control.find_host(&job.host).await?.as_ref())?;
     app.backlog.admit(&*app.queue, &job.host).await?;
     Ok(Admitted::New(Box::new(job)))
 }

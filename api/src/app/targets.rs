@@ -1,11 +1,11 @@
 //! The registry of targets.
 
-use rolecall_shared::control::{Host, NewTarget, Put};
+use rolecall_shared::control::{Host, NewTarget, Put, Switch};
 use rolecall_shared::domain::{Code, DatabaseName, Failure, HostKey, SslMode, Target, TargetKey};
 use rolecall_shared::queue::BellDelay;
 
-use super::App;
 use super::login::{self, AskedLogin};
+use super::{App, hosts};
 use crate::auth::Caller;
 
 /// A target as a caller wants it.
@@ -167,16 +167,13 @@ pub(crate) async fn pause(
     reason: &str,
 ) -> Result<Host, Failure> {
     let host = find(caller, app, key).await?.host;
-    let paused = app.control.pause_host(&host, reason, &caller.actor(), app.clock.now()).await?;
-    paused.ok_or_else(not_found)
+    hosts::switch(caller, app, &host, Switch::Pause(reason)).await
 }
 
-/// Lets the jobs of the target's host go on; answers the host.
+/// Lets the jobs of the target's host go on, and new ones come; answers the host.
 pub(crate) async fn resume(caller: &Caller, app: &App, key: &TargetKey) -> Result<Host, Failure> {
     let host = find(caller, app, key).await?.host;
-    let resumed = app.control.resume_host(&host, &caller.actor(), app.clock.now()).await?;
-    ring(app, &host).await;
-    resumed.ok_or_else(not_found)
+    hosts::switch(caller, app, &host, Switch::Resume).await
 }
 
 /// The queue is per host and does not say whose its messages are, so every waiting job of the host counts, those of

@@ -3,6 +3,7 @@
 mod accounts;
 mod api;
 mod config;
+mod dead;
 mod doctor;
 mod healthcheck;
 mod keys;
@@ -31,6 +32,7 @@ pub fn dispatch(args: &Args) -> anyhow::Result<ExitCode> {
         Command::Keys { command: Keys::Retire { id, output } } => keys::retire(file, id, *output)?,
         Command::Accounts { command: Accounts::Create(create) } => accounts::create(file, create)?,
         Command::Doctor(asked) => return doctor::run(file, asked),
+        Command::Dead { command } => return dead::run(file, command),
         Command::Config { command: Config::Sample } => config::sample()?,
         Command::Config { command: Config::Check(output) } => return config::check(file, *output),
         Command::Healthcheck { url } => healthcheck::run(url)?,

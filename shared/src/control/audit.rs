@@ -51,6 +51,21 @@ impl Control {
         Ok(())
     }
 
+    /// Adds an event of something that may be done to a ticket more than once. The audit is unique per ticket and
+    /// event, so it knows the first one by its ticket; those that follow name theirs in `detail.ticket` alone, as the
+    /// first one does too.
+    pub async fn record_act(&self, event: &Event) -> Result<(), Failure> {
+        self.pool
+            .run(async |client| {
+                if insert(&*client, event).await? == 0 {
+                    insert(&*client, &Event { ticket: None, ..event.clone() }).await?;
+                }
+                Ok(())
+            })
+            .await?;
+        Ok(())
+    }
+
     /// Newest first, those with a sequence number below `before`, at most `limit`.
     pub async fn list_events(
         &self,
@@ -97,8 +112,8 @@ const LIST: &str = "\
       AND ($10 IS NULL OR seq < $10) \
     ORDER BY seq DESC LIMIT $11";
 
-/// Adds one event, in the caller's transaction if `client` is one.
-pub(super) async fn insert(client: &impl GenericClient, event: &Event) -> Result<(), Error> {
+/// Adds one event, in the caller's transaction if `client` is one; how many that were: none if it stands there already.
+pub(super) async fn insert(client: &impl GenericClient, event: &Event) -> Result<u64, Error> {
     let target = event.target.as_ref();
     let statement = client
         .prepare_cached(
@@ -108,7 +123,7 @@ pub(super) async fn insert(client: &impl GenericClient, event: &Event) -> Result
              ON CONFLICT (ticket, event) DO NOTHING",
         )
         .await?;
-    client
+    let added = client
         .execute(
             &statement,
             &[
@@ -129,7 +144,7 @@ pub(super) async fn insert(client: &impl GenericClient, event: &Event) -> Result
             ],
         )
         .await?;
-    Ok(())
+    Ok(added)
 }
 
 fn read(row: &Row) -> Result<Recorded, Error> {

@@ -1,15 +1,15 @@
-//! Hosts: what the targets of one hostname and port have in common, and whether their jobs are paused.
+//! Hosts: what the targets of one hostname and port have in common, and whether their jobs are paused or they take no new
+//! ones.
 
 use std::collections::BTreeMap;
 
 use deadpool_postgres::GenericClient;
 use jiff::Timestamp;
-use serde_json::json;
 use tokio_postgres::Row;
 
 use super::error::Error;
 use super::{Control, registry, rows};
-use crate::domain::{Actor, DatabaseName, Event, EventName, Failure, HostKey, TargetKey};
+use crate::domain::{DatabaseName, Failure, HostKey, TargetKey};
 
 const TABLE: &str = "hosts";
 
@@ -18,6 +18,7 @@ macro_rules! select_hosts {
     ($rest:literal) => {
         concat!(
             "SELECT h.hostname, h.port, h.lock_database, h.paused_by, h.paused_at, h.paused_reason, ",
+            "h.draining_by, h.draining_at, h.draining_reason, ",
             "ARRAY (SELECT t.env FROM targets t WHERE t.hostname = h.hostname AND t.port = h.port ",
             "ORDER BY t.env, t.database) AS envs, ",
             "ARRAY (SELECT t.database FROM targets t WHERE t.hostname = h.hostname AND t.port = h.port ",
@@ -37,11 +38,13 @@ pub struct Host {
     pub lock_database: DatabaseName,
     /// Whether its jobs are paused, and by whom.
     pub paused: Option<Pause>,
+    /// Whether it takes no new jobs, and by whom.
+    pub draining: Option<Pause>,
     /// Its targets, in order.
     pub targets: Vec<TargetKey>,
 }
 
-/// Who stopped the jobs of a host.
+/// Who stopped the jobs of a host, or its taking of new ones.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pause {
     /// The account.
@@ -77,86 +80,19 @@ impl Control {
 
     /// All hosts, in order.
     pub async fn list_hosts(&self) -> Result<Vec<Host>, Failure> {
-        let hosts = self
-            .pool
-            .run(async |client| {
-                let statement =
-                    client.prepare_cached(select_hosts!("ORDER BY h.hostname COLLATE \"C\", h.port")).await?;
-                client.query(&statement, &[]).await?.iter().map(read).collect::<Result<_, _>>()
-            })
-            .await?;
+        let hosts = self.pool.run(async |client| list(&*client).await).await?;
         Ok(hosts)
-    }
-
-    /// Stops the jobs of a host, with its audit row. A host that is paused already stays paused by whom and for what
-    /// it was. `None`: no target has this host.
-    pub async fn pause_host(
-        &self,
-        host: &HostKey,
-        reason: &str,
-        actor: &Actor,
-        at: Timestamp,
-    ) -> Result<Option<Host>, Failure> {
-        let pause = Pause { by: actor.account.clone(), at, reason: reason.to_owned() };
-        let event = Event::new(EventName::HostPaused, at, actor.clone());
-        self.set_pause(host, Some(pause), event).await
-    }
-
-    /// Lets the jobs of a host go on, with its audit row. Changes nothing on a host that is not paused. `None`: no
-    /// target has this host.
-    pub async fn resume_host(
-        &self,
-        host: &HostKey,
-        actor: &Actor,
-        at: Timestamp,
-    ) -> Result<Option<Host>, Failure> {
-        self.set_pause(host, None, Event::new(EventName::HostResumed, at, actor.clone())).await
-    }
-
-    async fn set_pause(
-        &self,
-        host: &HostKey,
-        pause: Option<Pause>,
-        event: Event,
-    ) -> Result<Option<Host>, Failure> {
-        let changed = self
-            .pool
-            .run(async |client| {
-                let transaction = registry::begin(client).await?;
-                let Some(found) = find(&transaction, host).await? else { return Ok(None) };
-                if found.paused.is_some() == pause.is_some() {
-                    return Ok(Some(found));
-                }
-                let (hostname, port) = registry::parts(host);
-                let (by, since, reason) = (
-                    pause.as_ref().map(|p| &p.by),
-                    pause.as_ref().map(|p| p.at),
-                    pause.as_ref().map(|p| &p.reason),
-                );
-                transaction
-                    .execute(
-                        "UPDATE hosts SET paused_by = $3, paused_at = $4, paused_reason = $5 \
-                         WHERE hostname = $1 AND port = $2",
-                        &[&hostname, &port, &by, &since, &reason],
-                    )
-                    .await?;
-                let names: Vec<_> = found.targets.iter().map(ToString::to_string).collect();
-                // What ends a pause repeats what it was, so that the audit reads without looking back.
-                let told = pause.as_ref().or(found.paused.as_ref());
-                let event = Event {
-                    host: Some(host.clone()),
-                    detail: json!({ "reason": told.map(|p| &p.reason), "targets": names }),
-                    ..event
-                };
-                registry::finish(transaction, &event).await?;
-                Ok(Some(Host { paused: pause, ..found }))
-            })
-            .await?;
-        Ok(changed)
     }
 }
 
-async fn find(client: &impl GenericClient, host: &HostKey) -> Result<Option<Host>, Error> {
+/// All hosts, in the caller's transaction if `client` is one.
+pub(super) async fn list(client: &impl GenericClient) -> Result<Vec<Host>, Error> {
+    let statement = client.prepare_cached(select_hosts!("ORDER BY h.hostname COLLATE \"C\", h.port")).await?;
+    client.query(&statement, &[]).await?.iter().map(read).collect()
+}
+
+/// One host, likewise.
+pub(super) async fn find(client: &impl GenericClient, host: &HostKey) -> Result<Option<Host>, Error> {
     let statement = client.prepare_cached(select_hosts!("WHERE h.hostname = $1 AND h.port = $2")).await?;
     let (hostname, port) = registry::parts(host);
     client.query_opt(&statement, &[&hostname, &port]).await?.as_ref().map(read).transpose()
@@ -171,10 +107,17 @@ fn read(row: &Row) -> Result<Host, Error> {
         Some(at) => Some(Pause { by: row.try_get("paused_by")?, at, reason: row.try_get("paused_reason")? }),
         None => None,
     };
+    let draining = match row.try_get("draining_at")? {
+        Some(at) => {
+            Some(Pause { by: row.try_get("draining_by")?, at, reason: row.try_get("draining_reason")? })
+        }
+        None => None,
+    };
     Ok(Host {
         key: rows::host_key(TABLE, row)?,
         lock_database: rows::lock_database(TABLE, row)?,
         paused,
+        draining,
         targets: targets.collect::<Result<_, _>>()?,
     })
 }

@@ -23,6 +23,7 @@ mod pool;
 mod registry;
 mod rows;
 mod secrets;
+mod switches;
 mod targets;
 mod tls;
 mod unread;
@@ -35,6 +36,7 @@ pub use hosts::{Host, Pause};
 pub use inspect::ControlReport;
 pub use migrate::migrate;
 pub use secrets::{Take, Taken};
+pub use switches::Switch;
 
 use std::sync::Arc;
 
@@ -100,6 +102,7 @@ mod tests {
         moves_too(|control, key: &TargetKey, actor, at| control.remove_target(key, None, actor, at));
         moves_too(|control, host: &HostKey, actor, at| control.pause_host(host, "", actor, at));
         moves_too(|control, host: &HostKey, actor, at| control.resume_host(host, actor, at));
+        moves_too(|control, (): &(), actor, at| control.switch_all_hosts(Switch::Resume, actor, at));
         moves(Control::ping);
         moves(Control::check_migrated);
         moves_with(|control, key: &TargetKey| control.find_target(key));

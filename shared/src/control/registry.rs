@@ -22,6 +22,11 @@ pub(super) async fn begin(client: &mut Client) -> Result<Transaction<'_>, Error>
 /// Records the change and commits it. Whoever listens on `rolecall_registry` hears that something changed.
 pub(super) async fn finish(transaction: Transaction<'_>, event: &Event) -> Result<(), Error> {
     audit::insert(&transaction, event).await?;
+    tell(transaction).await
+}
+
+/// Commits a change that is recorded, and tells those who listen.
+pub(super) async fn tell(transaction: Transaction<'_>) -> Result<(), Error> {
     transaction.batch_execute("NOTIFY rolecall_registry").await?;
     Ok(transaction.commit().await?)
 }

@@ -94,6 +94,7 @@ fn job_in(database_name: &str, operation: Operation) -> Job {
         submitted_at: Timestamp::UNIX_EPOCH,
         deadline_at: Timestamp::UNIX_EPOCH,
         metadata: BTreeMap::new(),
+        replay_of: None,
     }
 }
 

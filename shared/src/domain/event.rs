@@ -46,8 +46,14 @@ event_names! {
     TargetRemoved = "target.removed";
     /// A host's jobs were stopped.
     HostPaused = "host.paused";
-    /// A host's jobs go on.
+    /// A host takes no new jobs.
+    HostDraining = "host.draining";
+    /// A host's jobs go on, and it takes new ones.
     HostResumed = "host.resumed";
+    /// A message that was put aside was given to its host again.
+    DeadReplayed = "dead.replayed";
+    /// A message that was put aside was thrown away.
+    DeadDropped = "dead.dropped";
     /// An account was made.
     AccountAdded = "account.added";
     /// An account was changed.

@@ -113,6 +113,8 @@ codes! {
     RoleOfAnotherEnv = "role_of_another_env", Forbidden;
     /// The ticket has run or runs: it cannot be cancelled.
     NotCancellable = "not_cancellable", Conflict;
+    /// A message that was put aside cannot be done again.
+    NotReplayable = "not_replayable", Conflict;
     /// The job has not ended yet.
     NotFinished = "not_finished", Conflict;
     /// The job ended without a password.
@@ -137,6 +139,8 @@ codes! {
     RevisionMismatch = "revision_mismatch", PreconditionFailed;
     /// The host has too many waiting jobs.
     HostBacklogFull = "host_backlog_full", TooMany;
+    /// The host takes no new jobs until somebody resumes it.
+    HostDraining = "host_draining", Unavailable;
     /// Too many requests at once.
     TooManyRequests = "too_many_requests", TooMany;
     /// The target cannot be reached.

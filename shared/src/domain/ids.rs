@@ -37,6 +37,13 @@ impl TicketId {
         Self(uuid::Builder::from_custom_bytes(bytes).into_uuid())
     }
 
+    /// The id of the job that does a failed one again: the same however often that is asked for.
+    ///
+    /// No `Idempotency-Key` derives it: no account has an empty name.
+    pub fn of_replay(failed: Self) -> Self {
+        Self::derived("", &format!("replay of {failed}"))
+    }
+
     /// The UUID itself, for binding to SQL parameters.
     pub fn as_uuid(self) -> Uuid {
         self.0

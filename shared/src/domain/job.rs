@@ -41,4 +41,7 @@ pub struct Job {
     /// The caller's own labels.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub metadata: BTreeMap<String, String>,
+    /// The failed ticket that an operator had done again by this job.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replay_of: Option<TicketId>,
 }

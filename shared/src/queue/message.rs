@@ -80,6 +80,7 @@ mod tests {
             submitted_at: Timestamp::from_second(1_700_000_000).unwrap(),
             deadline_at: Timestamp::from_second(1_700_000_900).unwrap(),
             metadata: [("pipeline".to_owned(), "4711".to_owned())].into(),
+            replay_of: None,
         }
     }
 

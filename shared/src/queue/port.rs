@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
+use jiff::Timestamp;
 
-use super::Undecodable;
+use super::{DeadQueue, Undecodable};
 use crate::domain::{Failure, HostKey, Job, TicketId};
 
 /// How full a host's queue is.
@@ -99,6 +100,9 @@ pub trait Queue: Send + Sync + std::fmt::Debug {
     /// Becomes the only consumer of a host's queue, if nobody else is; at most `prefetch` messages in hand; 0 is
     /// no limit.
     async fn open_lane(&self, host: &HostKey, prefetch: u16) -> Result<LaneOpening, Failure>;
+    /// Becomes the only reader of what was put aside, for at most `limit` messages (at least one); `None` when
+    /// somebody else is.
+    async fn open_dead(&self, limit: u16) -> Result<Option<Box<dyn DeadQueue>>, Failure>;
 }
 
 /// The doorbell, as one worker hears it.
@@ -129,8 +133,8 @@ pub trait LaneQueue: Send + std::fmt::Debug {
     fn next_ready(&mut self) -> Result<Option<Delivery>, Failure>;
     /// Acknowledges this message and every one delivered before it.
     async fn done_through(&mut self, tag: u64) -> Result<(), Failure>;
-    /// Puts a message aside: onto the dead queue with the reason, confirmed, then acknowledged.
-    async fn bury(&mut self, tag: u64, reason: &str) -> Result<(), Failure>;
+    /// Puts a message aside: onto the dead queue with its name, the reason and the time, confirmed, then acknowledged.
+    async fn bury(&mut self, tag: u64, reason: &str, at: Timestamp) -> Result<(), Failure>;
     /// Stops consuming and gives back, in order, what is not acknowledged. Returns when the broker has it all.
     async fn release(self: Box<Self>) -> Result<(), Failure>;
 }

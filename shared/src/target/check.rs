@@ -68,6 +68,22 @@ impl Session {
     }
 }
 
+/// Roles with a log-in that somebody could ask us to change, and that a role with CREATEROLE alone cannot.
+const BEYOND_REACH: &str = "
+    SELECT count(*) FROM pg_roles r
+    WHERE current_setting('server_version_num')::int >= 160000
+      AND r.rolcanlogin AND NOT r.rolsuper AND NOT r.rolreplication AND r.rolname <> session_user
+      AND NOT pg_has_role(session_user, r.oid, 'MEMBER WITH ADMIN OPTION')";
+
+impl Session {
+    /// How many roles our role cannot change although it has CREATEROLE: from PostgreSQL 16 on those that it holds
+    /// without ADMIN OPTION ("Role Attributes" in the manual). Always 0 before.
+    pub async fn count_beyond_reach(&self) -> Result<u64, TargetError> {
+        let count: i64 = column(&self.query_one(BEYOND_REACH, &[]).await?, 0)?;
+        Ok(count.unsigned_abs())
+    }
+}
+
 fn report(row: &Row, pooler: bool) -> Result<CheckReport, TargetError> {
     let facts = Facts { version: column(row, 1)?, in_recovery: column(row, 9)? };
     let mut report = CheckReport {

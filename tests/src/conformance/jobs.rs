@@ -34,5 +34,6 @@ pub fn job_on(host: &HostKey) -> Job {
         submitted_at: now,
         deadline_at: now + Duration::from_mins(15),
         metadata: [("pipeline".to_owned(), "4711".to_owned())].into(),
+        replay_of: None,
     }
 }

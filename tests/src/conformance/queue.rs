@@ -6,8 +6,11 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use jiff::Timestamp;
 use rolecall_shared::domain::{HostKey, Job};
-use rolecall_shared::queue::{BellDelay, Bells, Depth, LaneOpening, LaneQueue, Queue};
+use rolecall_shared::queue::{
+    BellDelay, Bells, DeadMessage, DeadQueue, Depth, LaneOpening, LaneQueue, Queue,
+};
 
 use super::jobs::{host, job_on};
 
@@ -33,6 +36,30 @@ async fn lane(queue: &dyn Queue, host: &HostKey) -> Box<dyn LaneQueue> {
 
 async fn next(lane: &mut dyn LaneQueue) -> rolecall_shared::queue::Delivery {
     lane.next(SOON).await.expect("readable").expect("a message within the deadline")
+}
+
+fn moment() -> Timestamp {
+    Timestamp::from_second(1_700_000_000).expect("a moment")
+}
+
+/// Submits so many jobs of a host and puts them all aside.
+async fn bury(queue: &dyn Queue, host: &HostKey, count: usize) -> Vec<Job> {
+    let jobs = publish(queue, host, count).await;
+    let mut lane = lane(queue, host).await;
+    for _ in &jobs {
+        let delivery = next(&mut *lane).await;
+        lane.bury(delivery.tag, "for a test", moment()).await.expect("put aside");
+    }
+    lane.release().await.expect("released");
+    jobs
+}
+
+async fn dead(queue: &dyn Queue, limit: u16) -> Box<dyn DeadQueue> {
+    queue.open_dead(limit).await.expect("asked").expect("nobody else reads it")
+}
+
+async fn next_dead(dead: &mut dyn DeadQueue) -> DeadMessage {
+    dead.next().await.expect("readable").expect("a message")
 }
 
 async fn next_bell(bells: &mut dyn Bells) -> Box<dyn rolecall_shared::queue::Bell> {
@@ -108,7 +135,7 @@ pub async fn a_buried_message_is_gone_and_its_neighbours_are_not(queue: Arc<dyn 
     next(&mut *taken).await;
     let poison = next(&mut *taken).await;
     next(&mut *taken).await;
-    taken.bury(poison.tag, "cannot be read").await.expect("put aside");
+    taken.bury(poison.tag, "cannot be read", moment()).await.expect("put aside");
     taken.release().await.expect("released");
     assert_eq!(queue.depth(&host).await.expect("asked").messages, 2);
     let mut again = lane(&*queue, &host).await;
@@ -116,6 +143,60 @@ pub async fn a_buried_message_is_gone_and_its_neighbours_are_not(queue: Arc<dyn 
         assert_eq!(next(&mut *again).await.job.as_ref().expect("readable"), job);
     }
     again.release().await.expect("released");
+}
+
+/// What was put aside is found as it was, in order, and looking takes nothing; no more is in hand than was asked for.
+pub async fn what_is_put_aside_is_kept_as_it_was(queue: Arc<dyn Queue>) {
+    let host = host();
+    let jobs = bury(&*queue, &host, 3).await;
+    for _ in 0..2 {
+        let mut reader = dead(&*queue, 2).await;
+        for job in &jobs[..2] {
+            let message = next_dead(&mut *reader).await;
+            assert_eq!(message.job().as_ref(), Ok(job));
+            assert_eq!((message.id.as_str(), message.ticket()), (&*job.ticket.to_string(), Some(job.ticket)));
+            assert_eq!((message.host.as_ref(), message.put_aside_at), (Some(&host), Some(moment())));
+            assert_eq!(message.reason, "for a test");
+        }
+        assert!(reader.next().await.expect("readable").is_none(), "more than was asked for");
+        assert_eq!(reader.left().await.expect("asked"), 1);
+        reader.release().await.expect("released");
+    }
+}
+
+/// One reader at a time; the next may have it as soon as `release` has returned.
+pub async fn the_dead_queue_has_one_reader(queue: Arc<dyn Queue>) {
+    for _ in 0..3 {
+        let held = dead(&*queue, 10).await;
+        assert!(queue.open_dead(10).await.expect("asked").is_none());
+        held.release().await.expect("released");
+    }
+}
+
+/// A message goes back to its host as it was, and away for good when that is said; the others stay.
+pub async fn a_message_put_back_is_its_hosts_again(queue: Arc<dyn Queue>) {
+    let host = host();
+    let jobs = bury(&*queue, &host, 4).await;
+    let mut reader = dead(&*queue, 10).await;
+    let (first, second) = (next_dead(&mut *reader).await, next_dead(&mut *reader).await);
+    next_dead(&mut *reader).await;
+    reader.discard(first.tag).await.expect("discarded");
+    reader.put_back(second.tag, &host).await.expect("put back");
+    reader.discard(second.tag).await.expect("and discarded");
+    reader.put_back(second.tag, &host).await.expect_err("it is not in hand any more");
+    reader.discard(first.tag).await.expect_err("nor is this one");
+    reader.release().await.expect("released");
+    let mut lane = lane(&*queue, &host).await;
+    let delivery = next(&mut *lane).await;
+    assert_eq!((delivery.job.as_ref(), delivery.ticket), (Ok(&jobs[1]), Some(jobs[1].ticket)));
+    assert!(lane.next_ready().expect("readable").is_none());
+    lane.release().await.expect("released");
+    let mut reader = dead(&*queue, 10).await;
+    for job in &jobs[2..] {
+        assert_eq!(next_dead(&mut *reader).await.job().as_ref(), Ok(job));
+    }
+    assert!(reader.next().await.expect("readable").is_none());
+    reader.release().await.expect("released");
 }
 
 /// A bell names its host, and rings until it is answered.

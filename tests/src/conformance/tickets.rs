@@ -111,6 +111,7 @@ pub fn job_on(host: &HostKey) -> Job {
         submitted_at: now,
         deadline_at: now + SignedDuration::from_mins(15),
         metadata: BTreeMap::from([("pipeline".to_owned(), "4711 \"quoted\" é\n".to_owned())]),
+        replay_of: None,
     }
 }
 

@@ -51,6 +51,7 @@ fn create_role(role: &str) -> Job {
         submitted_at: at(1),
         deadline_at: at(901),
         metadata: [("pipeline".to_owned(), "'4711\" \u{1F980}".to_owned())].into(),
+        replay_of: None,
     }
 }
 

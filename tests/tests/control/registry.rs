@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use rolecall_shared::control::{Control, EventFilter, NewTarget, Put};
+use rolecall_shared::control::{Control, EventFilter, NewTarget, Put, Switch};
 use rolecall_shared::domain::{
     Code, DatabaseName, Event, EventName, Login, LoginPassword, SslMode, Target, TargetKey,
 };
@@ -240,13 +240,47 @@ async fn a_pause_is_idempotent_and_audited() {
         })
         .collect();
     let detail = json!({ "reason": "disk full", "targets": ["dev/app"] });
+    let ended = json!({ "reason": "disk full", "targets": ["dev/app"], "ended": ["pause"] });
     assert_eq!(
         told,
         [
             (EventName::HostPaused, "ops", at(3), Some(db1.clone()), detail.clone()),
-            (EventName::HostResumed, "eve", at(6), Some(db1), detail),
+            (EventName::HostResumed, "eve", at(6), Some(db1), ended),
         ]
     );
+}
+
+/// All hosts at once: those that are as asked keep who came first, and leave no row.
+#[tokio::test]
+async fn all_hosts_are_switched_in_one_step() {
+    let (database, control) = ControlDatabase::migrated(Stack::shared()).await;
+    for (name, hostname) in [("one", "db1:5432"), ("two", "db2:5432")] {
+        let target = NewTarget { host: host(hostname), ..new_target(&key("dev", name)) };
+        put(&control, &target, 1).await;
+    }
+    let db1 = host("db1:5432");
+    control.switch_host(&db1, Switch::Drain("first"), &actor("ops"), at(2)).await.unwrap().unwrap();
+    let hosts = control.switch_all_hosts(Switch::Drain("all"), &actor("eve"), at(3)).await.unwrap();
+    let reasons: Vec<_> = hosts.iter().map(|host| host.draining.as_ref().unwrap().reason.as_str()).collect();
+    assert_eq!(reasons, ["first", "all"]);
+    assert_eq!(control.list_hosts().await.unwrap(), hosts);
+    let resumed = control.switch_all_hosts(Switch::Resume, &actor("eve"), at(4)).await.unwrap();
+    assert!(resumed.iter().all(|host| host.draining.is_none() && host.paused.is_none()));
+    assert_eq!(control.switch_all_hosts(Switch::Resume, &actor("eve"), at(5)).await.unwrap(), resumed);
+    let told: Vec<_> = events(&control)
+        .await
+        .iter()
+        .filter(|event| event.target.is_none())
+        .map(|event| (event.name, event.at, event.host.as_ref().unwrap().hostname().to_owned()))
+        .collect();
+    let (draining, resumed) = (EventName::HostDraining, EventName::HostResumed);
+    let expected = [(draining, 2, "db1"), (draining, 3, "db2"), (resumed, 4, "db1"), (resumed, 4, "db2")];
+    assert_eq!(told, expected.map(|(name, second, host)| (name, at(second), host.to_owned())));
+
+    // By hand too it is a whole one or none.
+    let superuser = database.superuser().await;
+    let half = superuser.batch_execute("UPDATE hosts SET draining_by = 'somebody'").await.unwrap_err();
+    assert_eq!(half.as_db_error().unwrap().constraint(), Some("hosts_drain_whole"));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -119,6 +119,7 @@ fn place(point: Failpoint) -> Place {
         | Failpoint::AfterEnqueue
         | Failpoint::AfterRing => Place::Submit,
         Failpoint::BeforeTake | Failpoint::AfterTake | Failpoint::AfterDrop => Place::Take,
+        Failpoint::AfterReplay => unreachable!("no operation reaches an operator's command"),
         Failpoint::AfterLock
         | Failpoint::BeforeClaim
         | Failpoint::AfterClaim

@@ -61,6 +61,8 @@ impl Operation {
             Failpoint::BeforeGrants | Failpoint::AmidGrants | Failpoint::AfterGrants => {
                 self == Self::CreateReader
             }
+            // A command's; see `tests/tests/dead.rs`.
+            Failpoint::AfterReplay => false,
             Failpoint::BeforeAccept
             | Failpoint::AfterAccept
             | Failpoint::AfterConfirm

@@ -11,7 +11,7 @@ use rolecall_shared::failpoints::{Failpoint, reach};
 use rolecall_shared::queue::{Delivery, LaneQueue};
 use rolecall_shared::tickets::{Claimed, Settled, Touched};
 
-use super::execute::{Execution, Item};
+use super::execute::{Execution, Item, is_spent};
 use super::opening::HostSession;
 use super::{Trouble, settle};
 use crate::{Worker, reaper, rebuilder};
@@ -41,7 +41,7 @@ impl Batch<'_> {
     ) -> Result<(), Trouble> {
         let last_tag = deliveries.last().map(|delivery| delivery.tag);
         let readable = self.put_aside_unreadable(deliveries, queue).await?;
-        let mut waiting = self.without_copies_and_ended(readable).await?;
+        let mut waiting = self.without_copies_and_ended(readable, queue).await?;
         while !waiting.is_empty() {
             let part = self.next_part(&mut waiting).await?;
             self.run_part(part, queue, session.as_deref_mut()).await?;
@@ -71,7 +71,7 @@ impl Batch<'_> {
                 Err(undecodable) => {
                     let reason = undecodable.to_string();
                     tracing::error!(host = %self.host, ticket = ticket.map(|t| t.to_string()), reason, "message put aside");
-                    queue.bury(tag, &reason).await?;
+                    queue.bury(tag, &reason, self.worker.clock.now()).await?;
                     if let Some(ticket) = ticket {
                         self.worker.tickets.dead_letter(ticket, &reason).await?;
                     }
@@ -83,7 +83,11 @@ impl Batch<'_> {
 
     /// Drops second copies, and whatever ended before: a redelivered job may have been settled by a lane that died
     /// before it could acknowledge, and only history knows.
-    async fn without_copies_and_ended(&self, jobs: Vec<InHand>) -> Result<VecDeque<InHand>, Failure> {
+    async fn without_copies_and_ended(
+        &self,
+        jobs: Vec<InHand>,
+        queue: &mut dyn LaneQueue,
+    ) -> Result<VecDeque<InHand>, Failure> {
         let mut seen = BTreeSet::new();
         let jobs: Vec<InHand> = jobs.into_iter().filter(|item| seen.insert(item.job.ticket)).collect();
         let redelivered: Vec<TicketId> =
@@ -92,7 +96,11 @@ impl Batch<'_> {
         let now = self.worker.clock.now();
         let mut waiting = VecDeque::with_capacity(jobs.len());
         for item in jobs {
-            if ended.contains(&item.job.ticket) {
+            if let Some(settlement) = ended.get(&item.job.ticket) {
+                if is_spent(&settlement.ending) {
+                    // That lane died before it could put the message aside. Aside twice does no harm.
+                    self.put_aside_spent(item.tag, queue).await?;
+                }
                 continue;
             }
             // The reaper may be behind; a job is not begun after its deadline.
@@ -104,16 +112,23 @@ impl Batch<'_> {
         Ok(waiting)
     }
 
-    /// Finishes tickets that history already knows; answers which.
-    async fn end_from_history(&self, tickets: &[TicketId]) -> Result<BTreeSet<TicketId>, Failure> {
+    async fn put_aside_spent(&self, tag: u64, queue: &mut dyn LaneQueue) -> Result<(), Failure> {
+        queue.bury(tag, Code::AttemptsExhausted.as_str(), self.worker.clock.now()).await
+    }
+
+    /// Finishes tickets that history already knows; answers which, and how they ended.
+    async fn end_from_history(
+        &self,
+        tickets: &[TicketId],
+    ) -> Result<BTreeMap<TicketId, Settlement>, Failure> {
         if tickets.is_empty() {
-            return Ok(BTreeSet::new());
+            return Ok(BTreeMap::new());
         }
         let known = self.worker.control.find_history(tickets).await?;
         for Settlement { job, ending, finished_at, .. } in known.values().cloned() {
             self.worker.tickets.restore_final(&Settled { job, ending, finished_at }).await?;
         }
-        Ok(known.into_keys().collect())
+        Ok(known)
     }
 
     /// Claims the next jobs that may share a transaction and takes them off `waiting`, together with those that
@@ -195,7 +210,7 @@ impl Batch<'_> {
         match execution.run(items, session).await {
             Ok(ended) => {
                 let spent: Vec<u64> =
-                    ended.iter().filter(|ended| ended.is_spent()).map(|ended| ended.tag).collect();
+                    ended.iter().filter(|ended| is_spent(&ended.ending)).map(|ended| ended.tag).collect();
                 if let Err(failure) = settle::settle(self.worker, claim, ended).await {
                     // Done on the host, and not yet said. It is done again, which changes nothing, and no attempt
                     // is spent on our own servers' account.
@@ -203,7 +218,7 @@ impl Batch<'_> {
                     return Err(failure.into());
                 }
                 for tag in spent {
-                    queue.bury(tag, Code::AttemptsExhausted.as_str()).await?;
+                    self.put_aside_spent(tag, queue).await?;
                 }
                 Ok(())
             }

@@ -42,11 +42,9 @@ pub(super) struct Ended {
     pub(super) sealed: Option<Vec<u8>>,
 }
 
-impl Ended {
-    /// It was started too often: its message is kept for people to look at.
-    pub(super) fn is_spent(&self) -> bool {
-        matches!(self.ending, Ending::Failed { code: Code::AttemptsExhausted, .. })
-    }
+/// The job was started too often: its message is kept for people to look at.
+pub(super) fn is_spent(ending: &Ending) -> bool {
+    matches!(ending, Ending::Failed { code: Code::AttemptsExhausted, .. })
 }
 
 /// Nothing ended.

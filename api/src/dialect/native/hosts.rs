@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use jiff::Timestamp;
+use rolecall_shared::control::Pause;
 use rolecall_shared::domain::{Code, Failure, HostKey};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -26,7 +27,7 @@ pub(super) struct HostBody {
     /// `hostname:port`.
     host: String,
     /// `ok`, `blocked` (tried again by itself), `login_refused` (tried slowly, and at once when a target of it is
-    /// changed) or `paused`.
+    /// changed), `paused` or `draining`.
     state: &'static str,
     /// Jobs that wait, those in a worker's hands not counted.
     backlog: u64,
@@ -40,7 +41,13 @@ pub(super) struct HostBody {
     #[serde(skip_serializing_if = "Option::is_none")]
     next_attempt_at: Option<Timestamp>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    paused: Option<PauseInfo>,
+    paused: Option<SwitchedInfo>,
+    /// Since when, and for whom, it takes no new jobs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    draining: Option<SwitchedInfo>,
+    /// While it drains: whether nothing is left, neither in its queue nor in a worker's hands.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    drained: Option<bool>,
     lock_database: String,
     targets: Vec<TargetName>,
 }
@@ -54,29 +61,39 @@ struct LastError {
     cause: Option<String>,
 }
 
-/// Who paused it, when and why.
+/// Who did it, when and why.
 #[derive(Debug, Serialize, ToSchema)]
-struct PauseInfo {
+#[schema(as = HostSwitch)]
+pub(super) struct SwitchedInfo {
     by: String,
     at: Timestamp,
     reason: String,
 }
 
+impl From<Pause> for SwitchedInfo {
+    fn from(Pause { by, at, reason }: Pause) -> Self {
+        Self { by, at, reason }
+    }
+}
+
 impl From<HostView> for HostBody {
     fn from(view: HostView) -> Self {
         let (state, next_attempt_at) = (view.condition().as_str(), view.next_attempt_at());
-        let HostView { host, state: trouble, backlog } = view;
+        let drained = view.host.draining.is_some().then(|| view.is_drained());
+        let HostView { host, state: trouble, depth } = view;
         let last_error =
             trouble.code.map(|code: Code| LastError { code: code.as_str(), cause: trouble.cause });
         Self {
             host: host.key.to_string(),
             state,
-            backlog,
+            backlog: depth.messages,
             failures: trouble.failures,
             last_error,
             since: trouble.since,
             next_attempt_at,
-            paused: host.paused.map(|pause| PauseInfo { by: pause.by, at: pause.at, reason: pause.reason }),
+            paused: host.paused.map(SwitchedInfo::from),
+            draining: host.draining.map(SwitchedInfo::from),
+            drained,
             lock_database: host.lock_database.to_string(),
             targets: host.targets.iter().map(TargetName::from).collect(),
         }

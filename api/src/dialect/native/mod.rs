@@ -20,6 +20,7 @@ mod prefer;
 pub(crate) mod problem;
 mod roles;
 mod secrets;
+mod switches;
 mod target_body;
 mod targets;
 mod ticket_body;
@@ -54,5 +55,11 @@ pub(crate) fn open_routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(roles::list))
         .routes(routes!(roles::find))
         .routes(routes!(hosts::list))
+        .routes(routes!(switches::pause_all))
+        .routes(routes!(switches::drain_all))
+        .routes(routes!(switches::resume_all))
+        .routes(routes!(switches::pause))
+        .routes(routes!(switches::drain))
+        .routes(routes!(switches::resume))
         .routes(routes!(audit::list))
 }

@@ -5,12 +5,12 @@ use std::fmt::Display;
 
 use axum::extract::{FromRequestParts, Path, Query};
 use axum::http::request::Parts;
-use rolecall_shared::domain::{Code, DatabaseName, Env, Failure, TargetKey, TicketId};
+use rolecall_shared::domain::{Code, DatabaseName, Env, Failure, HostKey, TargetKey, TicketId};
 use serde::de::DeserializeOwned;
 
 use super::cursor::{DEFAULT_LIMIT, MAX_LIMIT};
 use super::problem::Problem;
-use crate::app::{targets, tickets};
+use crate::app::{hosts, targets, tickets};
 
 /// The variable parts of a path, decoded.
 async fn path<T, S>(parts: &mut Parts, state: &S) -> Result<T, Failure>
@@ -74,6 +74,18 @@ impl<S: Send + Sync> FromRequestParts<S> for NewTargetPath {
 
 pub(super) fn target_key(env: &str, database: &str) -> Option<TargetKey> {
     Some(TargetKey { env: Env::parse(env).ok()?, database: DatabaseName::parse(database).ok()? })
+}
+
+/// The host of the path. What is no host is the name of no host.
+pub(super) struct HostPath(pub(super) HostKey);
+
+impl<S: Send + Sync> FromRequestParts<S> for HostPath {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let text: String = path(parts, state).await?;
+        Ok(Self(text.parse().map_err(|_| hosts::not_found())?))
+    }
 }
 
 /// The parameters of a query. Each may stand once; [`Params::finish`] refuses those nobody asked for.

@@ -9,21 +9,19 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use rolecall_shared::control::Put;
 use rolecall_shared::domain::{Code, Failure, Target, TargetKey};
-use utoipa::ToSchema;
 
 use super::body::{JsonObject, OptionalJsonObject};
 use super::cursor::{self, Page};
-use super::fields::Fields;
 use super::params::{NewTargetPath, Params, TargetPath, target_key};
 use super::precondition::{self, Known};
 use super::problem::{Problem, ProblemBody};
+use super::switches::{ReasonBody, reason};
 use super::target_body::{self, NewTargetBody, PausedBody, TargetBody};
 use crate::App;
 use crate::app::targets::{self, Waiting};
 use crate::auth::Caller;
 
 const LIST: &str = "targets";
-const MAX_REASON: usize = 500;
 
 /// List targets, by environment and database.
 #[utoipa::path(
@@ -171,22 +169,13 @@ fn waiting(params: Params) -> Result<Waiting, Failure> {
     Ok(waiting)
 }
 
-/// Why a host is paused.
-#[derive(ToSchema)]
-#[expect(dead_code, reason = "documents what `pause` reads")]
-#[schema(as = Pause)]
-struct PauseBody {
-    /// At most 500 bytes; whoever waits is shown it.
-    reason: Option<String>,
-}
-
 /// Stop the jobs of the target's host, and with them those of all targets there.
 #[utoipa::path(
     post,
     path = "/api/v2/targets/{env}/{database}/pause",
     tag = "targets",
     params(("env" = String, Path), ("database" = String, Path)),
-    request_body(content = Option<PauseBody>),
+    request_body(content = Option<ReasonBody>),
     responses(
         (status = 200, description = "Paused, now or before", body = PausedBody),
         (status = "default", description = "A problem", body = ProblemBody, content_type = "application/problem+json"),
@@ -198,16 +187,10 @@ pub(super) async fn pause(
     TargetPath(key): TargetPath,
     OptionalJsonObject(map): OptionalJsonObject,
 ) -> Result<Json<PausedBody>, Problem> {
-    let fields = Fields::of(&map);
-    let reason = fields.text("reason").unwrap_or_default();
-    if reason.len() > MAX_REASON || reason.chars().any(char::is_control) {
-        fields.fault("reason", format!("must be at most {MAX_REASON} bytes without control characters"));
-    }
-    fields.finish()?;
-    Ok(Json(targets::pause(&caller, &app, &key, reason).await?.into()))
+    Ok(Json(targets::pause(&caller, &app, &key, reason(&map)?).await?.into()))
 }
 
-/// Let the jobs of the target's host go on.
+/// Let the jobs of the target's host go on, and take new ones.
 #[utoipa::path(
     post,
     path = "/api/v2/targets/{env}/{database}/resume",

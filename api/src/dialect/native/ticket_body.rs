@@ -71,6 +71,9 @@ pub(super) struct TicketBody {
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     #[schema(required = false)]
     metadata: BTreeMap<String, String>,
+    /// The ticket that failed as `attempts_exhausted`, and that an operator had done again by this one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    replay_of: Option<String>,
     links: Links,
 }
 
@@ -148,6 +151,7 @@ impl From<&View> for TicketBody {
             next_attempt_at: waiting.and_then(|waiting| waiting.next_attempt_at),
             position: view.position,
             metadata: job.metadata.clone(),
+            replay_of: job.replay_of.map(|failed| failed.to_string()),
             links: Links {
                 events: format!("{href}/events"),
                 target: super::target_body::href(&job.target),
@@ -241,6 +245,15 @@ mod tests {
         let response = respond(StatusCode::ACCEPTED, &view);
         assert_eq!(response.headers()[RETRY_AFTER], "1");
         assert_eq!(response.headers()[ETAG], "W/\"1\"");
+    }
+
+    #[test]
+    fn a_replay_names_what_it_replays() {
+        let mut view = view(State::Queued, None);
+        assert_eq!(body(&view).get("replay_of"), None);
+        let failed = view.ticket.job.ticket;
+        view.ticket.job.replay_of = Some(failed);
+        assert_eq!(body(&view)["replay_of"], json!(failed));
     }
 
     #[test]

@@ -5,9 +5,15 @@ use axum::http::header::{ALLOW, WWW_AUTHENTICATE};
 use super::*;
 
 /// The surface, so that a route nobody thought of is seen.
-const OPERATIONS: [&str; 17] = [
+const OPERATIONS: [&str; 23] = [
     "GET /api/v2/audit",
     "GET /api/v2/hosts",
+    "POST /api/v2/hosts/pause",
+    "POST /api/v2/hosts/drain",
+    "POST /api/v2/hosts/resume",
+    "POST /api/v2/hosts/{host}/pause",
+    "POST /api/v2/hosts/{host}/drain",
+    "POST /api/v2/hosts/{host}/resume",
     "POST /api/v2/jobs",
     "POST /api/v2/jobs/batch",
     "GET /api/v2/targets",
@@ -27,6 +33,7 @@ const OPERATIONS: [&str; 17] = [
 
 fn filled(path: &str) -> String {
     let path = path.replace("{env}", "dev").replace("{database}", "myapp_dev").replace("{name}", "x");
+    let path = path.replace("{host}", "db1:5432");
     path.replace("{id}", "7d444840-9dc0-41d1-b245-5ffdce74fad2")
 }
 

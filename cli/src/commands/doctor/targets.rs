@@ -69,19 +69,31 @@ async fn examine_one(connector: &Connector, target: &Target) -> Vec<Finding> {
     let subject = format!("target {} on {}", target.key, target.host);
     let report = async {
         let session = connector.open(target, &target.key.database, Purpose::Read).await?;
-        let report = session.check().await;
+        let report = match session.check().await {
+            Ok(report) => session.count_beyond_reach().await.map(|beyond| (report, beyond)),
+            Err(error) => Err(error),
+        };
         session.close().await;
         report
     };
     match report.await {
         Err(error) => vec![refused(subject, &error)],
-        Ok(report) => {
+        Ok((report, beyond_reach)) => {
             let version = &report.server_version;
             let well = format!("PostgreSQL {version}, logged in as {}", report.user);
             let mut findings = vec![Finding::well(subject.clone(), well)];
             if report.superuser {
                 let next = "make a role with CREATEROLE that is no superuser, and change the target's login";
                 findings.push(Finding::warning(subject.clone(), "its log-in is a superuser", next));
+            }
+            if beyond_reach > 0 && !report.superuser {
+                // Not wrong: most of them are nobody's business here.
+                let what = format!("{beyond_reach} roles that were there before cannot be changed from here");
+                let next = format!(
+                    "for those that should: GRANT role TO {} WITH ADMIN TRUE, INHERIT FALSE, SET FALSE",
+                    report.user
+                );
+                findings.push(Finding::unseen(subject.clone(), what, next));
             }
             let problems = report.problems.into_iter();
             findings.extend(problems.map(|problem| {

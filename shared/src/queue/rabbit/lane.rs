@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use futures_util::{FutureExt, StreamExt};
+use jiff::Timestamp;
 use lapin::message::Delivery as AmqpDelivery;
 use lapin::options::{BasicAckOptions, BasicCancelOptions, BasicConsumeOptions, BasicQosOptions};
 use lapin::types::{FieldTable, ShortString};
@@ -17,6 +18,7 @@ use lapin::types::{FieldTable, ShortString};
 use super::link::{self, Link, Live, unavailable, within};
 use super::publisher::Publisher;
 use crate::domain::Failure;
+use crate::queue::dead::name_of;
 use crate::queue::{Delivery, LaneOpening, LaneQueue, decode};
 
 #[derive(Debug)]
@@ -27,8 +29,8 @@ struct RabbitLane {
     queue: ShortString,
     channel: lapin::Channel,
     consumer: lapin::Consumer,
-    /// Bodies not yet acknowledged, by tag: one that is put aside goes there as it came.
-    in_hand: BTreeMap<u64, Vec<u8>>,
+    /// Message ids and bodies not yet acknowledged, by tag: one that is put aside goes there as it came.
+    in_hand: BTreeMap<u64, (Option<ShortString>, Vec<u8>)>,
 }
 
 pub(super) async fn open(
@@ -67,9 +69,10 @@ impl RabbitLane {
             None => return Err(unavailable("The host's queue cannot be read: the broker cancelled it.")),
         };
         let job = decode(&delivery.data);
-        let id = delivery.properties.message_id().as_ref().and_then(|id| id.as_str().parse().ok());
-        self.in_hand.insert(delivery.delivery_tag, delivery.data);
-        Ok(Delivery { tag: delivery.delivery_tag, redelivered: delivery.redelivered, ticket: id, job })
+        let id = delivery.properties.message_id().clone();
+        let ticket = id.as_ref().and_then(|id| id.as_str().parse().ok());
+        self.in_hand.insert(delivery.delivery_tag, (id, delivery.data));
+        Ok(Delivery { tag: delivery.delivery_tag, redelivered: delivery.redelivered, ticket, job })
     }
 
     async fn acknowledge(&mut self, tag: u64, multiple: bool) -> Result<(), Failure> {
@@ -101,9 +104,10 @@ impl LaneQueue for RabbitLane {
         Ok(())
     }
 
-    async fn bury(&mut self, tag: u64, reason: &str) -> Result<(), Failure> {
-        let body = self.in_hand.get(&tag).cloned().unwrap_or_default();
-        self.publisher.bury(&self.queue, &body, reason).await?;
+    async fn bury(&mut self, tag: u64, reason: &str, at: Timestamp) -> Result<(), Failure> {
+        let (id, body) = self.in_hand.get(&tag).cloned().unwrap_or_default();
+        let id = name_of(id.as_ref().map(ShortString::as_str), &body);
+        self.publisher.bury(&self.queue, &id, &body, (reason, at)).await?;
         self.acknowledge(tag, false).await?;
         self.in_hand.remove(&tag);
         Ok(())

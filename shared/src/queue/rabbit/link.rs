@@ -121,6 +121,12 @@ impl Link {
         }
     }
 
+    /// Waits for a connection; for ever, if there never is one.
+    pub(super) async fn connected(&self) {
+        // Fails only when the supervisor has ended, and then nothing is to come.
+        drop(self.live.clone().wait_for(Option::is_some).await);
+    }
+
     pub(super) fn timeout(&self) -> Duration {
         self.timeout
     }

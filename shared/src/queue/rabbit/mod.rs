@@ -4,6 +4,7 @@
 //! has a supervisor ([`link`]) that connects, declares and, on any error, drops everything and begins again.
 
 mod bells;
+mod dead;
 mod inspect;
 mod lane;
 mod link;
@@ -11,6 +12,7 @@ mod publisher;
 mod topology;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use lapin::types::FieldTable;
@@ -22,6 +24,7 @@ pub use self::inspect::{BrokerReport, inspect};
 use self::link::{Link, Live, Purpose, within};
 use self::publisher::Publisher;
 use self::topology::Topology;
+use super::DeadQueue;
 use super::port::{BellDelay, Bells, Depth, LaneOpening, Queue};
 use crate::config;
 use crate::domain::{Failure, HostKey, Job};
@@ -52,6 +55,20 @@ impl RabbitQueue {
             Publisher::new(link(Purpose::Publishing)?, Arc::clone(&topology), settings.publish_window);
         let consuming = link(Purpose::Consuming)?;
         Ok(Arc::new(Self { topology, publisher, consuming, asking: tokio::sync::Mutex::new(None) }))
+    }
+
+    /// Waits until both connections are there, for at most that long; for commands, which ask once.
+    ///
+    /// # Errors
+    /// `Code::BrokerUnavailable` when they are not.
+    pub async fn connected(&self, limit: Duration) -> Result<(), Failure> {
+        let both = async {
+            self.publisher.link().connected().await;
+            self.consuming.connected().await;
+        };
+        // Whether or not they were: this says what is wrong.
+        _ = tokio::time::timeout(limit, both).await;
+        self.ping().await
     }
 }
 
@@ -100,5 +117,9 @@ impl Queue for RabbitQueue {
 
     async fn open_lane(&self, host: &HostKey, prefetch: u16) -> Result<LaneOpening, Failure> {
         lane::open(&self.consuming, self.publisher.clone(), self.topology.host(host), prefetch).await
+    }
+
+    async fn open_dead(&self, limit: u16) -> Result<Option<Box<dyn DeadQueue>>, Failure> {
+        dead::open(&self.consuming, self.publisher.clone(), Arc::clone(&self.topology), limit).await
     }
 }

@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use lapin::options::BasicPublishOptions;
 use lapin::types::{AMQPValue, FieldTable, LongString, ShortString};
 use lapin::{BasicProperties, Confirmation};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::link::{CallError, Link, Live, unavailable, within};
-use super::topology::Topology;
+use super::topology::{QUEUE_HEADER, REASON_HEADER, Topology};
 use crate::domain::{Failure, HostKey, Job};
 use crate::queue::{BellDelay, encode};
 
@@ -36,19 +37,24 @@ impl Publisher {
 
     pub(super) async fn publish(&self, job: &Job) -> Result<(), Failure> {
         let body = encode(job).map_err(Failure::internal)?;
-        let queue = self.topology.host(&job.host);
+        self.publish_again(&job.host, &job.ticket.to_string(), &body).await
+    }
+
+    /// Puts a body on a host's queue as it is, under its name; declares the queue if this connection does not know it.
+    pub(super) async fn publish_again(&self, host: &HostKey, id: &str, body: &[u8]) -> Result<(), Failure> {
+        let queue = self.topology.host(host);
         let properties = BasicProperties::default()
             .with_delivery_mode(PERSISTENT)
             .with_content_type("application/json".into())
             .with_type("rolecall.job".into())
-            .with_message_id(job.ticket.to_string().into());
+            .with_message_id(id.into());
         let place = self.place().await?;
         let live = self.link.live()?;
         if !live.has_queue(&queue) {
             self.link.call_on(&live, self.topology.declare_host(&live.channel, queue.clone())).await?;
             live.note_queue(queue.clone());
         }
-        self.send(place, &live, queue, &body, properties).await
+        self.send(place, &live, queue, body, properties).await
     }
 
     /// A bell is not durable: a lost one is made good by the sweeper.
@@ -59,13 +65,23 @@ impl Publisher {
         self.send(place, &live, self.topology.bell(delay), host.to_string().as_bytes(), properties).await
     }
 
-    /// Puts a body aside as it is, with the queue it came from and the reason.
-    pub(super) async fn bury(&self, from: &ShortString, body: &[u8], reason: &str) -> Result<(), Failure> {
+    /// Puts a body aside as it is, under its name, with the queue it came from, the reason and the time.
+    pub(super) async fn bury(
+        &self,
+        from: &ShortString,
+        id: &str,
+        body: &[u8],
+        (reason, at): (&str, Timestamp),
+    ) -> Result<(), Failure> {
         let mut headers = FieldTable::default();
         let text = |value: &str| AMQPValue::LongString(LongString::from(value));
-        headers.insert("x-rolecall-queue".into(), text(from.as_str()));
-        headers.insert("x-rolecall-reason".into(), text(reason));
-        let properties = BasicProperties::default().with_delivery_mode(PERSISTENT).with_headers(headers);
+        headers.insert(QUEUE_HEADER.into(), text(from.as_str()));
+        headers.insert(REASON_HEADER.into(), text(reason));
+        let properties = BasicProperties::default()
+            .with_delivery_mode(PERSISTENT)
+            .with_message_id(id.into())
+            .with_timestamp(u64::try_from(at.as_second()).unwrap_or(0))
+            .with_headers(headers);
         let (place, live) = (self.place().await?, self.link.live()?);
         self.send(place, &live, self.topology.dead(), body, properties).await
     }

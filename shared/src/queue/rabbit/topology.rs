@@ -10,6 +10,11 @@ use crate::queue::BellDelay;
 /// `x-max-length` cannot be changed by declaring again.
 const MAX_LENGTH: i32 = 100_000;
 
+/// The header of a message that was put aside: the queue it came from.
+pub(super) const QUEUE_HEADER: &str = "x-rolecall-queue";
+/// And why.
+pub(super) const REASON_HEADER: &str = "x-rolecall-reason";
+
 /// Queue names under one prefix, so that several installations can share a broker.
 #[derive(Debug)]
 pub(super) struct Topology {
@@ -24,6 +29,11 @@ impl Topology {
     /// The jobs of one host.
     pub(super) fn host(&self, host: &HostKey) -> ShortString {
         format!("{}.host.{host}", self.prefix).into()
+    }
+
+    /// The host whose jobs a queue holds; none if it is another queue.
+    pub(super) fn host_of(&self, queue: &str) -> Option<HostKey> {
+        queue.strip_prefix(&self.prefix)?.strip_prefix(".host.")?.parse().ok()
     }
 
     /// The doorbell, and the queues from which delayed bells fall back into it.

@@ -32,6 +32,7 @@ async fn asking_about_a_method_does_nothing() {
         for path in paths.at("paths").as_object().unwrap().keys() {
             let path = path
                 .replace("{id}", &ticket)
+                .replace("{host}", &target.host())
                 .replace("{env}", "dev")
                 .replace("{database}", &target.database)
                 .replace("{name}", &rolecall.role("ada"));
