@@ -3,24 +3,15 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use reqwest::Method;
-use rolecall_tests::client::try_send;
-use rolecall_tests::eventually::Pauses;
-use rolecall_tests::{Answer, Client};
+use rolecall_tests::Client;
 use serde_json::{Value, json};
-use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use crate::chance::Chance;
-use crate::scene::{Doors, Place};
-
-/// The longest a caller insists, on a machine with better things to do.
-const PATIENCE: Duration = Duration::from_mins(4);
-/// An answer that takes longer is none. A `?wait=` of 10 s is well below.
-const NO_ANSWER: Duration = Duration::from_secs(20);
+use crate::town::{Counts, PATIENCE, Town};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Operation {
@@ -64,32 +55,6 @@ pub(crate) enum Password {
     HandedOut(String),
     /// Taken by a call whose answer did not arrive.
     Lost,
-}
-
-/// What all callers share.
-pub(crate) struct Town {
-    pub(crate) doors: Doors,
-    pub(crate) places: Vec<Place>,
-    /// One permit for each job that may be submitted by now; closed when there will be no more.
-    pub(crate) budget: Semaphore,
-    /// What role names end with.
-    pub(crate) id: String,
-    pub(crate) counts: Counts,
-}
-
-#[derive(Default)]
-pub(crate) struct Counts {
-    /// Accepted, resets of lost passwords included.
-    pub(crate) accepted: AtomicUsize,
-    pub(crate) ended: AtomicUsize,
-    pub(crate) retries: AtomicUsize,
-    pub(crate) lost: AtomicUsize,
-}
-
-impl Counts {
-    fn add(count: &AtomicUsize) {
-        count.fetch_add(1, Ordering::Relaxed);
-    }
 }
 
 pub(crate) struct Caller {
@@ -180,7 +145,7 @@ impl Caller {
             client.request(Method::POST, "/api/v2/jobs").header("Idempotency-Key", &key).json(&job)
         };
         // 200: it was accepted by a try whose answer was lost, and has ended meanwhile.
-        let answer = self.town.insist(self.chance.below(2), ask, &[200, 202]).await.answer;
+        let answer = self.town.insist(self.accepted.len(), ask, &[200, 202]).await.answer;
         let index = self.accepted.len();
         self.following.spawn(follow(Arc::clone(&self.town), index, answer.id(), operation));
         self.accepted.push(Accepted { ticket: answer.id(), operation, role, place, end: None });
@@ -207,52 +172,4 @@ async fn follow(town: Arc<Town>, index: usize, ticket: String, operation: Operat
         Password::None
     };
     (index, End { outcome, password })
-}
-
-/// An answer, and how many asked in vain before.
-struct Insisted {
-    answer: Answer,
-    retries: usize,
-}
-
-impl Town {
-    async fn take(&self, first: usize, path: &str) -> Password {
-        let ask = |client: &Client| client.request(Method::POST, &format!("{path}/secret"));
-        let Insisted { answer, retries } = self.insist(first, ask, &[200, 410]).await;
-        if answer.status == 200 {
-            return Password::HandedOut(answer.text("password").to_owned());
-        }
-        assert!(
-            retries > 0 && answer.is_problem(410, "secret_taken"),
-            "the first to ask for {path}: {answer}"
-        );
-        assert!(answer.find("taken_by").is_some() && answer.find("taken_at").is_some(), "{answer}");
-        Password::Lost
-    }
-
-    /// Asks one api after the other until one of them answers so. "Not now" and no answer are asked again; anything
-    /// else is wrong.
-    async fn insist(
-        &self,
-        first: usize,
-        ask: impl Fn(&Client) -> reqwest::RequestBuilder,
-        wanted: &[u16],
-    ) -> Insisted {
-        let (mut retries, mut pauses) = (0, Pauses::new(PATIENCE));
-        loop {
-            let client = self.doors.at(first + retries);
-            let not_now = match try_send(ask(&client).timeout(NO_ANSWER)).await {
-                Some(answer) if wanted.contains(&answer.status) => return Insisted { answer, retries },
-                Some(answer) if answer.status == 503 || answer.status == 429 => {
-                    assert!(answer.header("retry-after").is_some(), "not now, and not when: {answer}");
-                    Some(answer)
-                }
-                Some(answer) => panic!("not what a caller should be told: {answer}"),
-                None => None,
-            };
-            assert!(pauses.next().await, "{retries} tries were all in vain; the last answer was {not_now:?}");
-            retries += 1;
-            Counts::add(&self.counts.retries);
-        }
-    }
 }

@@ -3,7 +3,7 @@
 //!
 //! * `chance`: what the seed decides: the jobs, the order of the faults, their victims. It does not decide what runs when.
 //! * `scene`: three servers, one of them under two names; two apis, three workers. `faults`: what goes wrong.
-//! * `callers`: submit, insist, wait, take passwords. `verdict`, with `server_log`: what must be true at the end.
+//! * `callers`: submit, wait, take passwords; `town`: what they share. `verdict`, with `server_log`: what must be true at the end.
 //!
 //! `STORM_SEED` repeats the decisions of a storm. With `STORM_LONG` each fault strikes twenty times instead of three, and
 //! there are as many more jobs; `make storm` does that.
@@ -19,6 +19,7 @@ mod chance;
 mod faults;
 mod scene;
 mod server_log;
+mod town;
 mod verdict;
 
 use std::collections::BTreeMap;
@@ -31,10 +32,11 @@ use rolecall_tests::{Installation, PrivateStack, eventually};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
-use crate::callers::{Caller, Counts, Town};
+use crate::callers::Caller;
 use crate::chance::Chance;
 use crate::faults::Kind;
 use crate::scene::Fleet;
+use crate::town::{Counts, Town};
 use crate::verdict::Verdict;
 
 const CALLERS: usize = 12;
@@ -159,7 +161,7 @@ async fn rage(
         let first = share * 3 / 4;
         town.budget.add_permits(first);
         moment(ready + REST).await;
-        let on_their_way = released - (share - first) - town.counts.ended.load(Ordering::Relaxed);
+        let on_their_way = town.counts.on_their_way(released - (share - first));
 
         let struck_at = Instant::now();
         let struck = faults::strike(*kind, fleet, installation, chance);
