@@ -36,7 +36,7 @@ use crate::callers::Caller;
 use crate::chance::Chance;
 use crate::faults::Kind;
 use crate::scene::Fleet;
-use crate::town::{Counts, Town};
+use crate::town::{Counts, PATIENCE, Town};
 use crate::verdict::Verdict;
 
 const CALLERS: usize = 12;
@@ -170,7 +170,7 @@ async fn rage(
         ready = Instant::now();
         strikes.entry(*kind).or_default().push(Strike { outage: ready - struck_at, on_their_way });
     }
-    eventually("all jobs to be submitted", Duration::from_mins(4), async || {
+    eventually("all jobs to be submitted", PATIENCE, async || {
         (town.budget.available_permits() == 0).then_some(())
     })
     .await;

@@ -13,8 +13,8 @@ use tokio::sync::Semaphore;
 use crate::callers::Password;
 use crate::scene::{Doors, Place};
 
-/// The longest a caller insists. A minute is what it takes on a machine with much else to do.
-pub(crate) const PATIENCE: Duration = Duration::from_mins(3);
+/// The longest a caller insists. On a machine with ten times more to do than it can, two and a half minutes were seen.
+pub(crate) const PATIENCE: Duration = Duration::from_mins(5);
 /// An answer that takes longer is none. A `?wait=` of 10 s is well below.
 const NO_ANSWER: Duration = Duration::from_secs(20);
 
