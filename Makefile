@@ -1,7 +1,7 @@
 # Everything a checkout needs. `make` alone lists the targets.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up down status test check build bench toolchain clean
+.PHONY: help demo up down status test storm check build bench toolchain clean
 
 # rustup's place, for shells that were not started again since it was installed.
 export PATH := $(PATH):$(HOME)/.cargo/bin
@@ -26,6 +26,9 @@ status: build ## say what of `make up` is running
 
 test: check ## run `check`, then all tests, on servers of their own
 	@tests/run
+
+storm: toolchain ## some 20 minutes of faults under load; STORM_SEED=N repeats one
+	@STORM_LONG=1 cargo test --locked --workspace --test storm -- --nocapture
 
 check: toolchain ## formatting, lints, documentation; warnings are errors
 	cargo fmt --all --check

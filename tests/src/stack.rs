@@ -32,7 +32,15 @@ impl Stack {
     /// # Panics
     /// When the script fails.
     pub fn up(dir: &Path) -> Self {
-        script(dir, &["up"]);
+        Self::up_with(dir, &[])
+    }
+
+    /// The same with options of the script's `up`, such as `--targets 3`.
+    ///
+    /// # Panics
+    /// When the script fails.
+    pub fn up_with(dir: &Path, options: &[&str]) -> Self {
+        script(dir, &[&["up"], options].concat());
         let env = script(dir, &["env"])
             .lines()
             .filter_map(|line| line.split_once('='))

@@ -101,11 +101,16 @@ impl Installation {
 
     /// Starts a process that ends by SIGABRT where it reaches this point, and waits until it is ready.
     pub async fn start_to_die_at(&self, role: Role, point: Failpoint) -> Process {
-        let mut environment = self.environment();
-        environment.insert("FAILPOINTS".to_owned(), format!("{}=return", point.name()));
-        let process = Process::spawn_binary(binary::with_failpoints(), role, &environment, self.dir.path());
+        let process = self.spawn_to_die_at(role, point);
         process.ready().await;
         process
+    }
+
+    /// The same, and does not wait: it may meet its end before it is ready.
+    pub fn spawn_to_die_at(&self, role: Role, point: Failpoint) -> Process {
+        let mut environment = self.environment();
+        environment.insert("FAILPOINTS".to_owned(), format!("{}=return", point.name()));
+        Process::spawn_binary(binary::with_failpoints(), role, &environment, self.dir.path())
     }
 
     /// Runs a command of the binary to its end, for example `["keys", "list"]`.
