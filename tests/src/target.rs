@@ -75,6 +75,14 @@ impl Target {
         json!({ "hostname": self.hostname, "port": self.port, "lock_database": self.lock_database })
     }
 
+    /// The body of a job that makes a role of the kind `devqa` here, where it is registered in the env `dev`.
+    pub fn create_role(&self, role: &str) -> Value {
+        json!({
+            "operation": "create_role", "kind": "devqa", "username": role,
+            "env": "dev", "database": self.database,
+        })
+    }
+
     /// A session as superuser, to see and do what Rolecall may not.
     pub async fn superuser(&self, database: &str) -> Client {
         let mut config: Config = self.superuser_url.parse().expect("the stack's URLs are valid");
