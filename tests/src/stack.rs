@@ -32,7 +32,19 @@ impl Stack {
     /// # Panics
     /// When the script fails.
     pub fn up(dir: &Path) -> Self {
-        script(dir, &["up"]);
+        Self::started(dir, &["up"])
+    }
+
+    /// The same with at least so many target clusters.
+    ///
+    /// # Panics
+    /// When the script fails.
+    pub fn with_targets(dir: &Path, count: usize) -> Self {
+        Self::started(dir, &["up", "--targets", &count.to_string()])
+    }
+
+    fn started(dir: &Path, up: &[&str]) -> Self {
+        script(dir, up);
         let env = script(dir, &["env"])
             .lines()
             .filter_map(|line| line.split_once('='))

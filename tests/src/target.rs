@@ -65,6 +65,12 @@ impl Target {
         self.superuser(name).await.batch_execute(&seed).await.expect("the seed is valid SQL");
     }
 
+    /// The same as Rolecall reaches it on another port, such as a [`Gateway`](crate::Gateway)'s.
+    #[must_use]
+    pub fn behind(&self, port: u16) -> Self {
+        Self { port, ..self.clone() }
+    }
+
     /// hostname:port.
     pub fn host(&self) -> String {
         format!("{}:{}", self.hostname, self.port)
