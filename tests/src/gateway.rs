@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::task::JoinSet;
 use tokio_util::task::AbortOnDropHandle;
@@ -37,7 +38,7 @@ enum Door {
 /// What happens to those who connect.
 #[derive(Debug, Clone)]
 enum Manner {
-    PassOn(SocketAddr),
+    PassOn { server: SocketAddr, late: Duration },
     Swallow(Waits),
 }
 
@@ -62,7 +63,13 @@ impl Gateway {
 
     /// Leads to the server.
     pub async fn pass_on(&mut self) {
-        self.open(Manner::PassOn(self.server)).await;
+        self.pass_on_but_end_late(Duration::ZERO).await;
+    }
+
+    /// Leads to the server, which learns only so much later that somebody has gone. So it is with a machine that
+    /// vanishes, and between two servers of which one is busier than the other.
+    pub async fn pass_on_but_end_late(&mut self, late: Duration) {
+        self.open(Manner::PassOn { server: self.server, late }).await;
     }
 
     /// Accepts, and never says a word: a black hole.
@@ -122,10 +129,9 @@ async fn receive(listener: TcpListener, manner: Manner) {
 
 async fn serve(mut client: TcpStream, manner: Manner) {
     match manner {
-        Manner::PassOn(server) => {
-            if let Ok(mut server) = TcpStream::connect(server).await {
-                // Whichever side ends it, the other is cut.
-                tokio::io::copy_bidirectional(&mut client, &mut server).await.ok();
+        Manner::PassOn { server, late } => {
+            if let Ok(server) = TcpStream::connect(server).await {
+                relay(client, server, late).await;
             }
         }
         Manner::Swallow(waits) => {
@@ -133,5 +139,26 @@ async fn serve(mut client: TcpStream, manner: Manner) {
             tokio::io::copy(&mut client, &mut tokio::io::sink()).await.ok();
             waits.lock().unwrap_or_else(PoisonError::into_inner).push((begun, Instant::now()));
         }
+    }
+}
+
+/// Whichever side ends it, the other is cut: the client at once, the server so much later.
+async fn relay(client: TcpStream, server: TcpStream, late: Duration) {
+    let (mut from_client, mut to_client) = client.into_split();
+    let (mut from_server, mut to_server) = server.into_split();
+    let asked = async {
+        tokio::io::copy(&mut from_client, &mut to_server).await.ok();
+        tokio::time::sleep(late).await;
+    };
+    let answered = async {
+        let mut bytes = vec![0; 65_536];
+        while let Ok(count @ 1..) = from_server.read(&mut bytes).await {
+            // A client that has gone hears nothing; that it has gone is seen on the other way.
+            to_client.write_all(&bytes[..count]).await.ok();
+        }
+    };
+    tokio::select! {
+        () = asked => {}
+        () = answered => {}
     }
 }

@@ -1,16 +1,16 @@
 //! The order of a host's jobs is the order in which they were accepted, whatever happens to the workers.
 //!
 //! The danger is a hand-over: the host lock of a dead worker and the messages it held come free independently, and
-//! whoever gets the lock first must not overtake what the broker has not yet taken back.
+//! whoever gets the lock first must not overtake what the broker has not yet taken back. So that this happens at every
+//! kill and not now and then, the broker learns of it later than the target does.
 
 #![allow(clippy::expect_used, reason = "a test fails by panicking")]
-#![expect(clippy::print_stdout, reason = "a suite tells how often it has killed")]
 
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use rolecall_tests::process::{Process, Role};
-use rolecall_tests::{Client, Installation, Settled, eventually};
+use rolecall_tests::{Client, Gateway, Installation, Settled, eventually};
 
 /// Installations that are at it side by side, because most of the time is waited for.
 const SIDE_BY_SIDE: usize = 2;
@@ -20,6 +20,8 @@ const KILLS: usize = 40;
 const IN_HAND: usize = 64;
 /// Jobs are submitted so many at a time, always before the lane could run short.
 const TOP_UP: usize = 4 * IN_HAND;
+/// How much later. Longer than opening a lane takes.
+const LATE: Duration = Duration::from_millis(400);
 const PATIENCE: Duration = Duration::from_mins(1);
 
 #[tokio::test]
@@ -64,20 +66,22 @@ struct Scene {
     _api: Process,
     /// One has the lane, the other is there to take over at once.
     workers: Vec<Process>,
+    _broker: Gateway,
     submitted: Vec<String>,
     installation: Installation,
 }
 
 impl Scene {
     async fn new() -> Self {
-        let installation =
+        let mut installation =
             Installation::builder("order").set("worker.batch", IN_HAND.to_string()).create().await;
         let api = installation.start(Role::Api).await;
         let client = installation.client(&api);
         let target = installation.target(1);
         client.put_target("dev", &target.database, &target.registration()).await.expect(201);
+        let broker = late_broker(&mut installation).await;
         let workers = join_all([(); 2].map(|()| installation.start(Role::Worker))).await;
-        Self { client, _api: api, workers, submitted: Vec::new(), installation }
+        Self { client, _api: api, workers, _broker: broker, submitted: Vec::new(), installation }
     }
 
     /// Sees to it that much is left to do.
@@ -102,4 +106,16 @@ impl Scene {
             self.workers.iter().enumerate().filter_map(|(number, worker)| Some((last(worker)?, number)));
         seen.max().map(|(_, number)| number)
     }
+}
+
+/// Puts a gateway between the broker and the processes that are started from now on.
+async fn late_broker(installation: &mut Installation) -> Gateway {
+    let url = installation.setting("rabbitmq.url").expect("a setting of every installation").to_owned();
+    let (login, rest) = url.rsplit_once('@').expect("a URL with a log-in");
+    let (address, vhost) = rest.split_once('/').expect("a URL with a virtual host");
+    let (hostname, port) = address.rsplit_once(':').expect("a URL with a port");
+    let mut gateway = Gateway::to(port.parse().expect("a port is a number")).await;
+    gateway.pass_on_but_end_late(LATE).await;
+    installation.set("rabbitmq.url", format!("{login}@{hostname}:{}/{vhost}", gateway.port()));
+    gateway
 }
