@@ -1,8 +1,9 @@
 //! The order of a host's jobs is the order in which they were accepted, whatever happens to the workers.
 //!
 //! The danger is a hand-over: the host lock of a dead worker and the messages it held come free independently, and
-//! whoever gets the lock first must not overtake what the broker has not yet taken back. So that this happens at every
-//! kill and not now and then, the broker learns of it later than the target does.
+//! whoever gets the lock first must not overtake what the broker has not yet taken back. The broker learns of each
+//! kill later than the target. This does not show that the exclusive consumer is what keeps the order: with a shared
+//! one the suite has passed as well.
 
 #![allow(clippy::expect_used, reason = "a test fails by panicking")]
 
@@ -48,6 +49,8 @@ async fn kill_again_and_again() -> usize {
         })
         .await;
         scene.workers[holder].kill();
+        // Callers go on. It may ring while the broker still counts the dead one's jobs as taken.
+        scene.submit(1).await;
         scene.workers[holder] = scene.installation.spawn(Role::Worker);
         seen = Settled::count(&scene.installation.control).await;
         assert!(scene.submitted.len() - seen >= IN_HAND, "the lane has run short");
@@ -87,12 +90,15 @@ impl Scene {
     /// Sees to it that much is left to do.
     async fn top_up(&mut self, settled: usize) {
         while self.submitted.len() < settled + 2 * TOP_UP {
-            let names =
-                (self.submitted.len()..).take(TOP_UP).map(|n| self.installation.role(&format!("ada{n}")));
-            let target = self.installation.target(1);
-            let jobs: Vec<_> = names.map(|name| target.create_role(&name)).collect();
-            self.submitted.extend(self.client.submit_all(&jobs).await);
+            self.submit(TOP_UP).await;
         }
+    }
+
+    async fn submit(&mut self, count: usize) {
+        let names = (self.submitted.len()..).take(count).map(|n| self.installation.role(&format!("ada{n}")));
+        let target = self.installation.target(1);
+        let jobs: Vec<_> = names.map(|name| target.create_role(&name)).collect();
+        self.submitted.extend(self.client.submit_all(&jobs).await);
     }
 
     /// The worker that has settled a job last; a new one has settled none.
