@@ -10,6 +10,8 @@
 //! * [`installation`]: everything one Rolecall needs, apart from all others: databases, prefixes, keys, settings.
 //! * [`process`]: `rolecall api`, `worker` or `serve` as a process, with its log, its end and its sudden end.
 //! * [`client`]: a caller over HTTP.
+//! * [`gateway`]: stands before a server, which it can make silent or unreachable.
+//! * [`settled`]: in which order jobs ended.
 //! * [`product`]: what the binary says of itself, for suites about files and documents.
 //! * [`conformance`]: what every implementation of a port must do. [`redis_server`]: a Redis of a test's own.
 //! * [`running`]: all of it together; what most suites start from.
@@ -49,20 +51,24 @@ pub mod client;
 pub mod conformance;
 pub mod control;
 pub mod eventually;
+pub mod gateway;
 pub mod installation;
 pub mod private_stack;
 pub mod process;
 pub mod product;
 pub mod redis_server;
 pub mod running;
+pub mod settled;
 pub mod stack;
 pub mod target;
 
 pub use client::{Answer, Client};
 pub use eventually::eventually;
+pub use gateway::Gateway;
 pub use installation::Installation;
 pub use private_stack::PrivateStack;
 pub use process::Process;
 pub use running::Running;
+pub use settled::Settled;
 pub use stack::Stack;
 pub use target::Target;

@@ -15,22 +15,18 @@ pub struct PrivateStack {
 impl PrivateStack {
     /// Always in the same folder for a name, so that what a killed run left is ended first.
     pub fn up(name: &str) -> Self {
-        Self::up_with(name, &[])
+        Self::with_targets(name, 2)
     }
 
-    /// The same with so many target servers.
+    /// The same with so many target clusters.
     pub fn with_targets(name: &str, count: usize) -> Self {
-        Self::up_with(name, &["--targets", &count.to_string()])
-    }
-
-    fn up_with(name: &str, options: &[&str]) -> Self {
         let mut folder = std::env::var_os("ROLECALL_STACK_DIR")
             .map_or_else(|| checkout().join(".stack"), PathBuf::from)
             .into_os_string();
         folder.push(format!("-{name}"));
         let dir = PathBuf::from(folder);
         down(&dir);
-        Self { stack: Stack::up_with(&dir, options), dir }
+        Self { stack: Stack::with_targets(&dir, count), dir }
     }
 }
 

@@ -32,15 +32,19 @@ impl Stack {
     /// # Panics
     /// When the script fails.
     pub fn up(dir: &Path) -> Self {
-        Self::up_with(dir, &[])
+        Self::started(dir, &["up"])
     }
 
-    /// The same with options of the script's `up`, such as `--targets 3`.
+    /// The same with at least so many target clusters.
     ///
     /// # Panics
     /// When the script fails.
-    pub fn up_with(dir: &Path, options: &[&str]) -> Self {
-        script(dir, &[&["up"], options].concat());
+    pub fn with_targets(dir: &Path, count: usize) -> Self {
+        Self::started(dir, &["up", "--targets", &count.to_string()])
+    }
+
+    fn started(dir: &Path, up: &[&str]) -> Self {
+        script(dir, up);
         let env = script(dir, &["env"])
             .lines()
             .filter_map(|line| line.split_once('='))

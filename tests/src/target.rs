@@ -65,6 +65,12 @@ impl Target {
         self.superuser(name).await.batch_execute(&seed).await.expect("the seed is valid SQL");
     }
 
+    /// The same as Rolecall reaches it on another port, such as a [`Gateway`](crate::Gateway)'s.
+    #[must_use]
+    pub fn behind(&self, port: u16) -> Self {
+        Self { port, ..self.clone() }
+    }
+
     /// hostname:port.
     pub fn host(&self) -> String {
         format!("{}:{}", self.hostname, self.port)
@@ -73,6 +79,14 @@ impl Target {
     /// The body that registers it, with the default log-in.
     pub fn registration(&self) -> Value {
         json!({ "hostname": self.hostname, "port": self.port, "lock_database": self.lock_database })
+    }
+
+    /// The body of a job that makes a role of the kind `devqa` here, where it is registered in the env `dev`.
+    pub fn create_role(&self, role: &str) -> Value {
+        json!({
+            "operation": "create_role", "kind": "devqa", "username": role,
+            "env": "dev", "database": self.database,
+        })
     }
 
     /// A session as superuser, to see and do what Rolecall may not.

@@ -5,7 +5,7 @@ mod answer;
 use std::time::{Duration, Instant};
 
 use reqwest::Method;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::eventually;
 
@@ -83,6 +83,14 @@ impl Client {
             (!answer.is_problem(503, "ticket_not_yet_rebuilt")).then_some(answer)
         };
         eventually("tickets to be rebuilt", PATIENCE, submit).await
+    }
+
+    /// Submits jobs in one request, each of which must be accepted; their tickets in the same order.
+    pub async fn submit_all(&self, jobs: &[Value]) -> Vec<String> {
+        let answer = self.post("/api/v2/jobs/batch", &json!({ "items": jobs })).await.expect(202);
+        let ticket = |item: &Value| item["ticket"].as_str().map(str::to_owned);
+        let tickets: Option<Vec<_>> = answer.list("items").iter().map(ticket).collect();
+        tickets.unwrap_or_else(|| panic!("not every job was accepted: {answer}"))
     }
 
     /// The same, of an api that may die of it: none if it does not answer.

@@ -20,7 +20,7 @@ create_template() {
   rm -rf "$data_dir/template"
   create_folder template
   as_postgres initdb --pgdata="$data_dir/template" --username=postgres --encoding=UTF8 --no-locale \
-    --auth-host=scram-sha-256 --auth-local=peer --no-sync --no-instructions
+    --auth-host=scram-sha-256 --auth-local=peer --wal-segsize=1 --no-sync --no-instructions
   create_certificates "$data_dir/template"
   own template "$data_dir"/template/server.{crt,key}
   common_configuration >>"$data_dir/template/postgresql.conf"
@@ -59,6 +59,8 @@ CONF
 target_configuration() {
   cat <<'CONF'
 log_statement = all
+shared_buffers = 16MB
+max_wal_size = 256MB
 fsync = off
 full_page_writes = off
 CONF

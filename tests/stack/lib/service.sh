@@ -162,7 +162,8 @@ stop_service() {
   mapfile -t pids < <(main_pids "$1")
   ((${#pids[@]})) || return 0
   kill "-$2" "${pids[@]}" 2>/dev/null || true
-  while service_runs "$1"; do
+  # Looking for its other processes is dear when there are dozens of services.
+  while kill -0 "${pids[@]}" 2>/dev/null || service_runs "$1"; do
     ((SECONDS < deadline)) || die "$1 still runs after $stop_deadline s; see $(log_of "$1"), or run: stack kill $1"
     sleep 0.1
   done

@@ -1,0 +1,127 @@
+//! The order of a host's jobs is the order in which they were accepted, whatever happens to the workers.
+//!
+//! The danger is a hand-over: the host lock of a dead worker and the messages it held come free independently, and
+//! whoever gets the lock first must not overtake what the broker has not yet taken back. The broker learns of each
+//! kill later than the target. This does not show that the exclusive consumer is what keeps the order: with a shared
+//! one the suite has passed as well.
+
+#![allow(clippy::expect_used, reason = "a test fails by panicking")]
+
+use std::time::{Duration, Instant};
+
+use futures_util::future::join_all;
+use rolecall_tests::process::{Process, Role};
+use rolecall_tests::{Client, Gateway, Installation, Settled, eventually};
+
+/// Installations that are at it side by side, because most of the time is waited for.
+const SIDE_BY_SIDE: usize = 2;
+/// Kills in each.
+const KILLS: usize = 40;
+/// What a lane has in hand when its worker is killed: `worker.batch`, which is also the prefetch.
+const IN_HAND: usize = 64;
+/// Jobs are submitted so many at a time, always before the lane could run short.
+const TOP_UP: usize = 4 * IN_HAND;
+/// How much later. Longer than opening a lane takes.
+const LATE: Duration = Duration::from_millis(400);
+const PATIENCE: Duration = Duration::from_mins(1);
+
+#[tokio::test]
+async fn eighty_kills_of_a_lane_with_64_jobs_in_hand_never_change_the_order() {
+    let begun = Instant::now();
+    let jobs: usize = join_all((0..SIDE_BY_SIDE).map(|_| kill_again_and_again())).await.iter().sum();
+    println!(
+        "{} kills of a lane with {IN_HAND} jobs in hand, {jobs} jobs, all of them once and in order; {:.1} s",
+        SIDE_BY_SIDE * KILLS,
+        begun.elapsed().as_secs_f32()
+    );
+}
+
+/// Returns how many jobs there were.
+async fn kill_again_and_again() -> usize {
+    let mut scene = Scene::new().await;
+    let mut seen = 0;
+    for _ in 0..KILLS {
+        scene.top_up(seen).await;
+        // The lane has gone on since the last kill, so it has its hands full again.
+        let holder = eventually("the jobs to go on", PATIENCE, async || {
+            let has_gone_on = Settled::count(&scene.installation.control).await > seen;
+            scene.holder().filter(|_| has_gone_on)
+        })
+        .await;
+        scene.workers[holder].kill();
+        // Callers go on. It may ring while the broker still counts the dead one's jobs as taken.
+        scene.submit(1).await;
+        scene.workers[holder] = scene.installation.spawn(Role::Worker);
+        seen = Settled::count(&scene.installation.control).await;
+        assert!(scene.submitted.len() - seen >= IN_HAND, "the lane has run short");
+    }
+
+    for ticket in &scene.submitted {
+        scene.client.wait(ticket).await.expect_outcome("created");
+    }
+    let settled = Settled::read(&scene.installation.control).await;
+    settled.assert_once_and_in_order(&scene.installation.target(1).host(), &scene.submitted);
+    scene.submitted.len()
+}
+
+struct Scene {
+    client: Client,
+    _api: Process,
+    /// One has the lane, the other is there to take over at once.
+    workers: Vec<Process>,
+    _broker: Gateway,
+    submitted: Vec<String>,
+    installation: Installation,
+}
+
+impl Scene {
+    async fn new() -> Self {
+        let mut installation =
+            Installation::builder("order").set("worker.batch", IN_HAND.to_string()).create().await;
+        let api = installation.start(Role::Api).await;
+        let client = installation.client(&api);
+        let target = installation.target(1);
+        client.put_target("dev", &target.database, &target.registration()).await.expect(201);
+        let broker = late_broker(&mut installation).await;
+        let workers = join_all([(); 2].map(|()| installation.start(Role::Worker))).await;
+        Self { client, _api: api, workers, _broker: broker, submitted: Vec::new(), installation }
+    }
+
+    /// Sees to it that much is left to do.
+    async fn top_up(&mut self, settled: usize) {
+        while self.submitted.len() < settled + 2 * TOP_UP {
+            self.submit(TOP_UP).await;
+        }
+    }
+
+    async fn submit(&mut self, count: usize) {
+        let names = (self.submitted.len()..).take(count).map(|n| self.installation.role(&format!("ada{n}")));
+        let target = self.installation.target(1);
+        let jobs: Vec<_> = names.map(|name| target.create_role(&name)).collect();
+        self.submitted.extend(self.client.submit_all(&jobs).await);
+    }
+
+    /// The worker that has settled a job last; a new one has settled none.
+    fn holder(&self) -> Option<usize> {
+        let last = |worker: &Process| {
+            let log = worker.log_text();
+            let line = log.lines().rfind(|line| line.contains(": settled ticket="))?;
+            line.split(' ').next().map(str::to_owned)
+        };
+        let seen =
+            self.workers.iter().enumerate().filter_map(|(number, worker)| Some((last(worker)?, number)));
+        seen.max().map(|(_, number)| number)
+    }
+}
+
+/// Puts a gateway between the broker and the processes that are started from now on.
+async fn late_broker(installation: &mut Installation) -> Gateway {
+    let url = installation.setting("rabbitmq.url").expect("a setting of every installation").to_owned();
+    let (login, rest) = url.rsplit_once('@').expect("a URL with a log-in");
+    let (address, vhost) = rest.split_once('/').expect("a URL with a virtual host");
+    let (hostname, port) = address.rsplit_once(':').expect("a URL with a port");
+    let mut gateway = Gateway::to(port.parse().expect("a port is a number")).await;
+    gateway.pass_on_but_end_late(LATE).await;
+    installation.set("rabbitmq.url", format!("{login}@{hostname}:{}/{vhost}", gateway.port()));
+    gateway
+}
