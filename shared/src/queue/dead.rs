@@ -12,7 +12,7 @@ use crate::domain::{Failure, HostKey, Job, TicketId};
 pub struct DeadMessage {
     /// Names it towards [`DeadQueue`].
     pub tag: u64,
-    /// Names it towards people: the ticket's id, or what [`name_of`] makes of a message without one. Copies of a
+    /// Names it towards people: the ticket's id, or what `name_of` makes of a message without one. Copies of a
     /// message have the same.
     pub id: String,
     /// The queue it came from.
