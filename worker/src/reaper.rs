@@ -1,12 +1,14 @@
 //! What ends without a lane: deadlines and cancels, settled from the ticket store's list and not from the queue, so that
-//! they fire for hosts that are paused or dead too; and tickets whose end only history knows, because the store came
-//! back older than it was.
+//! they fire for hosts that are paused or dead too. And tickets that do not move any more, because only history knows
+//! their end, or because the broker has lost their messages.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use rolecall_shared::control::Settlement;
-use rolecall_shared::domain::ticket::{Ending, Ticket};
-use rolecall_shared::domain::{Class, Failure, TicketId};
+use rolecall_shared::domain::ticket::{Ending, State, Ticket};
+use rolecall_shared::domain::{Class, Failure, HostKey, Job, TicketId};
+use rolecall_shared::queue::{BellDelay, Depth};
 use rolecall_shared::tickets::{Close, ClosingAs, Settled};
 
 use crate::Worker;
@@ -20,24 +22,52 @@ pub(crate) async fn run(worker: Arc<Worker>) {
         if let Err(failure) = reap(&worker).await {
             tracing::debug!(%failure, "deadlines not looked at");
         }
-        if let Err(failure) = end_from_history(&worker).await {
+        if let Err(failure) = look_after_unmoved(&worker).await {
             tracing::debug!(%failure, "tickets that do not move not looked at");
         }
     }
 }
 
-/// Ends what history knows as ended among the tickets that have not moved for `worker.stale`.
-async fn end_from_history(worker: &Worker) -> Result<(), Failure> {
+/// Looks after the tickets that have not moved for `worker.stale`: ends what history knows as ended, and brings back
+/// messages that are nowhere.
+async fn look_after_unmoved(worker: &Worker) -> Result<(), Failure> {
     let unmoved = worker.tickets.unmoved(AT_ONCE, worker.settings.worker.stale).await?;
     if unmoved.is_empty() {
         return Ok(());
     }
-    for (ticket, Settlement { job, ending, finished_at, .. }) in worker.control.find_history(&unmoved).await?
-    {
-        tracing::warn!(%ticket, "the ticket store holds a ticket in an older state than history");
-        worker.tickets.restore_final(&Settled { job, ending, finished_at }).await?;
+    let mut ended = worker.control.find_history(&unmoved).await?;
+    let mut promised: BTreeMap<HostKey, Vec<Job>> = BTreeMap::new();
+    for id in unmoved {
+        if let Some(Settlement { job, ending, finished_at, .. }) = ended.remove(&id) {
+            tracing::warn!(ticket = %id, "the ticket store holds a ticket in an older state than history");
+            worker.tickets.restore_final(&Settled { job, ending, finished_at }).await?;
+        } else if let Some(ticket) = worker.tickets.find(id).await?.filter(is_promised) {
+            promised.entry(ticket.job.host.clone()).or_default().push(ticket.job);
+        }
+    }
+    for (host, jobs) in promised {
+        publish_again(worker, &host, jobs).await?;
     }
     Ok(())
+}
+
+/// Its message must be on its host's queue, or in the hands of a lane.
+fn is_promised(ticket: &Ticket) -> bool {
+    matches!(ticket.state, State::Queued | State::Running) && ticket.dead_lettered.is_none()
+}
+
+/// A queue that is empty and that nobody consumes holds no message of a ticket that is not over: the broker has lost
+/// it, and the ticket carries all that was in it. Should it turn up after all, a lane runs a ticket once.
+async fn publish_again(worker: &Worker, host: &HostKey, mut jobs: Vec<Job>) -> Result<(), Failure> {
+    if worker.queue.depth(host).await? != Depth::default() {
+        return Ok(());
+    }
+    jobs.sort_by_key(|job| job.submitted_at);
+    tracing::warn!(%host, jobs = jobs.len(), "the broker has lost messages: they are published again");
+    for job in &jobs {
+        worker.queue.publish(job).await?;
+    }
+    worker.queue.ring(host, BellDelay::Now).await
 }
 
 async fn reap(worker: &Worker) -> Result<(), Failure> {

@@ -1,5 +1,6 @@
 //! Redis loses what it knew: emptied in the middle of a burst, or started again from a copy of its file that is some
-//! moments old. Jobs still end, no password is handed out twice, and what is lost for good is said to be lost.
+//! moments old. Or RabbitMQ loses the messages that wait for a host. Jobs still end, no password is handed out twice,
+//! and what is lost for good is said to be lost.
 //!
 //! On a stack of its own, since everybody else's tickets would be lost, too.
 
@@ -23,8 +24,9 @@ const BURST: usize = 400;
 const FINISHED: usize = 6;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn redis_may_lose_everything_or_the_last_moments() {
+async fn servers_may_lose_everything_or_the_last_moments() {
     let stack = PrivateStack::up("losses");
+    a_queue_is_gone(&Scene::start(&stack, "deleted").await).await;
     emptied_in_a_burst(&Scene::start(&stack, "emptied").await).await;
     emptied_and_started_without_its_file(&Scene::start(&stack, "without").await).await;
     set_back_by_some_moments(&Scene::start(&stack, "older").await).await;
@@ -175,6 +177,20 @@ async fn set_back_by_some_moments(scene: &Scene) {
         early.len() + after.len(),
         waiting.len()
     );
+}
+
+/// The broker has lost what waited, as one does whose disk was replaced. Everything is still in the tickets.
+async fn a_queue_is_gone(scene: &Scene) {
+    let waiting = scene.waiting("orphan", WAITING).await;
+    scene.delete_queue().await;
+    scene.resume().await;
+    for asked in &waiting {
+        ends(&scene.client, &asked.ticket).await.expect_outcome("created");
+        let password = take(&scene.client, &asked.ticket).await;
+        assert!(!scene.works_or_is_reset(asked, password).await, "nothing was lost but messages");
+    }
+    scene.assert_ended_once(waiting.iter()).await;
+    println!("a queue deleted: {} jobs ended all the same", waiting.len());
 }
 
 async fn eventually_answers(scene: &Scene, ticket: &str) -> rolecall_tests::Answer {

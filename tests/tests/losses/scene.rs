@@ -4,6 +4,8 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use futures_util::future::join_all;
+use lapin::options::QueueDeleteOptions;
+use lapin::{Connection, ConnectionProperties};
 use rolecall_tests::process::Role;
 use rolecall_tests::{Installation, Running, Stack, Target, eventually};
 use serde_json::{Value, json};
@@ -145,6 +147,18 @@ impl Scene {
         let client = redis::Client::open(self.running.setting("redis.url").unwrap()).unwrap();
         let mut connection = client.get_multiplexed_async_connection().await.unwrap();
         redis::cmd("FLUSHALL").query_async::<()>(&mut connection).await.unwrap();
+    }
+
+    /// Of the host that is paused.
+    pub(crate) async fn delete_queue(&self) {
+        let url = self.running.setting("rabbitmq.url").unwrap();
+        let broker = Connection::connect(url, ConnectionProperties::default()).await.unwrap();
+        let prefix = self.running.setting("rabbitmq.prefix").unwrap();
+        let queue = format!("{prefix}.host.{}", self.paused_host().host());
+        let channel = broker.create_channel().await.unwrap();
+        let lost = channel.queue_delete(queue.into(), QueueDeleteOptions::default()).await.unwrap();
+        assert!(lost > 0, "nothing waited");
+        broker.close(200, "deleted".into()).await.unwrap();
     }
 
     pub(crate) fn stop_redis(&self) {
