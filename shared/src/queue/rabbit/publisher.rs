@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use lapin::options::BasicPublishOptions;
 use lapin::types::{AMQPValue, FieldTable, LongString, ShortString};
 use lapin::{BasicProperties, Confirmation};
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::{Mutex, MutexGuard, Semaphore, SemaphorePermit};
 
 use super::link::{CallError, Link, Live, unavailable, within};
 use super::topology::{QUEUE_HEADER, REASON_HEADER, Topology};
@@ -24,11 +24,21 @@ pub(super) struct Publisher {
     /// Unconfirmed messages under way. Without a bound a burst would queue up inside the client, where no timeout
     /// reaches it.
     window: Arc<Semaphore>,
+    /// Who enters the window next. A place that comes free belongs to whoever waited longest, but while that one wakes up
+    /// another place may come free for somebody who has just arrived, and who would then be sent first. A lock has one
+    /// place only, and so whoever asks for it later is later.
+    door: Arc<Mutex<()>>,
+}
+
+/// A message's place in the window, and the door, which it holds until it is on its way.
+struct Place<'a> {
+    door: MutexGuard<'a, ()>,
+    _window: SemaphorePermit<'a>,
 }
 
 impl Publisher {
     pub(super) fn new(link: Link, topology: Arc<Topology>, window: usize) -> Self {
-        Self { link, topology, window: Arc::new(Semaphore::new(window)) }
+        Self { link, topology, window: Arc::new(Semaphore::new(window)), door: Arc::default() }
     }
 
     pub(super) fn link(&self) -> &Link {
@@ -86,12 +96,16 @@ impl Publisher {
         self.send(place, &live, self.topology.dead(), body, properties).await
     }
 
-    /// A place in the window.
-    async fn place(&self) -> Result<SemaphorePermit<'_>, Failure> {
-        tokio::time::timeout(self.link.timeout(), self.window.acquire())
+    /// A place in the window. Messages are sent in the order in which this was asked for.
+    async fn place(&self) -> Result<Place<'_>, Failure> {
+        let enter = async {
+            let door = self.door.lock().await;
+            let window = self.window.acquire().await.map_err(Failure::internal)?;
+            Ok(Place { door, _window: window })
+        };
+        tokio::time::timeout(self.link.timeout(), enter)
             .await
             .map_err(|_| unavailable("RabbitMQ confirms too slowly; too many messages wait already."))?
-            .map_err(Failure::internal)
     }
 
     /// `Ok` means confirmed and routed.
@@ -102,13 +116,14 @@ impl Publisher {
     /// comes back all the same (somebody deleted a queue), nothing on this connection is believed any more.
     async fn send(
         &self,
-        _place: SemaphorePermit<'_>,
+        place: Place<'_>,
         live: &Live,
         queue: ShortString,
         body: &[u8],
         properties: BasicProperties,
     ) -> Result<(), Failure> {
-        match within(self.link.timeout(), confirmed(live, queue, body, properties)).await {
+        let Place { door, _window } = place;
+        match within(self.link.timeout(), confirmed(live, queue, body, properties, door)).await {
             Ok(Confirmation::Ack(None)) => Ok(()),
             Ok(Confirmation::Ack(Some(_))) => {
                 Err(self.link.failed(live, CallError::Refused("a queue is gone")))
@@ -129,7 +144,12 @@ async fn confirmed(
     queue: ShortString,
     body: &[u8],
     properties: BasicProperties,
+    door: MutexGuard<'_, ()>,
 ) -> Result<Confirmation, lapin::Error> {
     let options = BasicPublishOptions { mandatory: true, ..BasicPublishOptions::default() };
-    live.channel.basic_publish(ShortString::default(), queue, options, body, properties).await?.await
+    let confirm =
+        live.channel.basic_publish(ShortString::default(), queue, options, body, properties).await?;
+    // It is behind all that was sent before it; the broker's word is waited for side by side.
+    drop(door);
+    confirm.await
 }
