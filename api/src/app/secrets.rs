@@ -78,11 +78,7 @@ async fn drop_taken(app: &App, id: TicketId) {
 }
 
 fn is_over(app: &App, ticket: &Ticket) -> bool {
-    match &ticket.ending {
-        Some(Ending::Succeeded { secret_expires_at: Some(at), .. }) => *at <= app.clock.now(),
-        Some(Ending::Succeeded { .. } | Ending::Failed { .. } | Ending::Cancelled | Ending::Expired)
-        | None => false,
-    }
+    ticket.ending.as_ref().and_then(Ending::secret_expires_at).is_some_and(|at| at <= app.clock.now())
 }
 
 /// Taken, expired or lost: the row decides, whatever the ticket store says.
