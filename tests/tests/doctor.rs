@@ -6,6 +6,8 @@
 use std::process::Output;
 use std::time::Duration;
 
+use lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
+use lapin::{BasicProperties, Connection, ConnectionProperties};
 use rolecall_tests::redis_server::RedisServer;
 use rolecall_tests::{Installation, PrivateStack, Running, eventually};
 use serde_json::{Value, json};
@@ -89,6 +91,9 @@ async fn each_target_is_told_what_it_lacks() {
     let plain = rolecall.role("plain");
     let superuser = first.superuser(&first.database).await;
     superuser.batch_execute(&format!("CREATE ROLE {plain} LOGIN PASSWORD 'plain'")).await.unwrap();
+    let almighty = rolecall.role("almighty");
+    let create = format!("CREATE ROLE {almighty} SUPERUSER LOGIN PASSWORD 'almighty'");
+    superuser.batch_execute(&create).await.unwrap();
     let with_login = |user: &str, password: &str| {
         let mut body = first.registration();
         body["login"] = json!({ "user": user, "password": password });
@@ -102,6 +107,11 @@ async fn each_target_is_told_what_it_lacks() {
     let found = Findings::of(&rolecall, &[]);
     found.assert_told("warning", "no CREATEROLE", "rolecall doctor --target dev/");
     assert_eq!(found.code, Some(0), "the other target works");
+
+    register(&with_login(&almighty, "almighty")).await;
+    let found = Findings::of(&rolecall, &[]);
+    found.assert_told("warning", "its log-in is a superuser", "CREATEROLE that is no superuser");
+    assert_eq!(found.code, Some(0), "it works");
 
     register(&with_login(&plain, "another")).await;
     let found = Findings::of(&rolecall, &["--target", &format!("dev/{}", first.database)]);
@@ -153,6 +163,49 @@ async fn a_redis_that_forgets_is_told() {
     let found = Findings::of(&rolecall, &[]);
     found.assert_told("fault", "Redis cannot be reached", "redis.url");
     assert_eq!(found.code, Some(1));
+}
+
+#[tokio::test]
+async fn what_redis_does_not_let_us_see_is_told() {
+    let server = RedisServer::up();
+    let client = redis::Client::open(server.url()).unwrap();
+    let mut redis =
+        eventually("Redis to answer", SOON, async || client.get_multiplexed_async_connection().await.ok())
+            .await;
+    let mut user = redis::cmd("ACL");
+    user.arg("SETUSER").arg("rolecall").arg(&["on", ">for-the-test", "~*", "&*", "+@all", "-config"]);
+    user.query_async::<()>(&mut redis).await.unwrap();
+    let url = server.url().replace("redis://", "redis://rolecall:for-the-test@");
+    let rolecall = Installation::builder("unseen").set("redis.url", url).create().await;
+    let found = Findings::of(&rolecall, &[]);
+    found.assert_told("unseen", "our user may not ask", "CONFIG GET appendfsync");
+    assert_eq!((found.at("warning"), found.code), (vec![], Some(0)));
+}
+
+#[tokio::test]
+async fn that_nobody_could_call_is_told() {
+    let mut rolecall = Installation::new("nobody").await;
+    rolecall.unset("account.user");
+    rolecall.unset("account.password");
+    let found = Findings::of(&rolecall, &[]);
+    found.assert_told("fault", "nobody could call", "rolecall accounts create");
+    assert_eq!((found.at("fault").len(), found.code), (1, Some(1)));
+}
+
+#[tokio::test]
+async fn messages_that_were_put_aside_are_told() {
+    let rolecall = Running::start("aside").await;
+    let url = rolecall.setting("rabbitmq.url").unwrap();
+    let broker = Connection::connect(url, ConnectionProperties::default()).await.unwrap();
+    let channel = broker.create_channel().await.unwrap();
+    channel.confirm_select(ConfirmSelectOptions::default()).await.unwrap();
+    let dead = format!("{}.dead", rolecall.setting("rabbitmq.prefix").unwrap());
+    let mandatory = BasicPublishOptions { mandatory: true, ..BasicPublishOptions::default() };
+    let sent = channel.basic_publish("".into(), dead.into(), mandatory, b"?", BasicProperties::default());
+    assert!(sent.await.unwrap().await.unwrap().take_message().is_none(), "the queue is there");
+    let found = Findings::of(&rolecall, &[]);
+    found.assert_told("warning", "1 messages were put aside", "rolecall dead list");
+    assert_eq!(found.code, Some(0));
 }
 
 #[tokio::test]

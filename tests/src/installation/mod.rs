@@ -82,6 +82,11 @@ impl Installation {
         self.settings.insert(key.to_owned(), value.into());
     }
 
+    /// Leaves a setting to its default.
+    pub fn unset(&mut self, key: &str) {
+        self.settings.remove(key);
+    }
+
     /// The settings as the variables of a process.
     pub fn environment(&self) -> BTreeMap<String, String> {
         settings::environment(&self.settings)
