@@ -12,6 +12,7 @@ pub mod kind;
 mod mark;
 mod names;
 mod operation;
+mod rights;
 mod target;
 pub mod ticket;
 
@@ -24,4 +25,7 @@ pub use kind::{KindName, Profile, Profiles};
 pub use mark::Mark;
 pub use names::{DatabaseName, Env, MAX_NAME_BYTES, NameFault, NameRules, RoleName, SchemaName};
 pub use operation::Operation;
+pub use rights::{
+    Grants, InvalidPattern, MAX_PATTERN_BYTES, MAX_PATTERNS, Need, Pattern, Permission, Rights,
+};
 pub use target::{HostKey, Login, LoginPassword, SslMode, Target, TargetKey};
