@@ -81,7 +81,8 @@ fn default_port(key: &str) -> u16 {
 /// Writes the secrets as an operator would, beside a copy of the script.
 fn make_secrets(folder: &Path) {
     let script = folder.join("make-secrets");
-    std::fs::copy(checkout().join("compose/make-secrets"), &script).expect("the script can be copied");
+    // Not a copy: a file that a process forked at this moment still holds open for writing cannot be run.
+    std::os::unix::fs::symlink(checkout().join("compose/make-secrets"), &script).expect("a link");
     let output = Command::new(&script).output().expect("the script runs");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
