@@ -278,7 +278,8 @@ async fn a_job_that_was_given_up_is_put_aside_though_its_worker_died_over_it() {
     let role = rolecall.role("killer");
     let failed = client.submit(&create(target, &role)).await.expect(202).id();
     for point in [Failpoint::AfterBegin, Failpoint::AfterBegin, Failpoint::AfterTickets] {
-        let worker = rolecall.start_to_die_at(Role::Worker, point).await;
+        // The job waits already: it may end the worker before that is ready.
+        let worker = rolecall.spawn_to_die_at(Role::Worker, point);
         assert_eq!(worker.ended().await.signal(), Some(SIGABRT), "{}", point.name());
     }
     let ended = client.wait(&failed).await;
@@ -312,7 +313,7 @@ async fn a_job_that_kills_its_workers_is_given_up_and_done_again_when_an_operato
     binary::with_failpoints();
     let began = Instant::now();
     for start in 1..=4 {
-        let worker = rolecall.start_to_die_at(Role::Worker, Failpoint::AfterBegin).await;
+        let worker = rolecall.spawn_to_die_at(Role::Worker, Failpoint::AfterBegin);
         assert_eq!(worker.ended().await.signal(), Some(SIGABRT), "start {start}");
     }
     let worker = rolecall.start(Role::Worker).await;
