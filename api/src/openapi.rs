@@ -26,18 +26,23 @@ use crate::dialect::native;
         (name = "roles", description = "What a target's own server says of its roles."),
         (name = "hosts", description = "The servers the targets stand on."),
         (name = "audit", description = "Who did what, when."),
+        (name = "tokens", description = "API tokens: what scripts come with."),
+        (name = "sessions", description = "Short-lived tokens."),
     ),
-    modifiers(&Basic),
+    modifiers(&WaysIn),
 )]
 struct Frame;
 
-struct Basic;
+struct WaysIn;
 
-impl Modify for Basic {
+impl Modify for WaysIn {
     fn modify(&self, openapi: &mut utoipa::openapi::OpenApi) {
         let components = openapi.components.get_or_insert_with(Default::default);
         components.add_security_scheme("basic", SecurityScheme::Http(Http::new(HttpAuthScheme::Basic)));
-        openapi.security = Some(vec![SecurityRequirement::new("basic", Vec::<String>::new())]);
+        components.add_security_scheme("bearer", SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer)));
+        let either = ["basic", "bearer"];
+        openapi.security =
+            Some(either.map(|name| SecurityRequirement::new(name, Vec::<String>::new())).into());
     }
 }
 

@@ -6,18 +6,22 @@ use axum::Router;
 use axum::http::{Method, Uri};
 use rolecall_shared::domain::{Code, Failure};
 
-use crate::dialect::native::{self, problem::Problem};
+use crate::dialect::native::problem::Problem;
+use crate::dialect::{barman, jsonapi, native};
 use crate::{App, health, layers, openapi};
 
 /// The whole surface:
 ///
-/// * `/api/v2/…`: the native API, which asks who is calling;
+/// * `/api/v2/…`: the native API, which asks who is calling, as the other dialects do:
+/// * `/v1/users…`: accounts as JSON:API resources; `/auth/…`: sessions and accounts in barman-api's form;
 /// * `/livez`, `/readyz`, `/metrics`: for those who run it;
 /// * `/openapi.json`, `/docs`: the documentation.
 pub(crate) fn router(app: &Arc<App>) -> Router {
     let (api, document) = openapi::frame().merge(native::routes(app)).split_for_parts();
     let router = Router::new()
         .merge(api)
+        .merge(barman::routes(app))
+        .merge(jsonapi::routes(app))
         .merge(openapi::routes(document))
         .fallback(unknown_path)
         .method_not_allowed_fallback(method_not_allowed)

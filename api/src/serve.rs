@@ -19,7 +19,7 @@ use crate::{App, router};
 pub async fn run(parts: crate::Parts, listener: TcpListener, stop: CancellationToken) -> io::Result<()> {
     let grace = parts.settings.api.grace;
     let app = Arc::new(App::new(parts, stop.clone()));
-    app.waiters.start(&app.tasks, app.tickets.moved(), stop.clone());
+    app.start();
 
     // Without this the small answers of a keep-alive connection wait for the other side's delayed ACK.
     let listener = listener.tap_io(|stream| {
@@ -42,6 +42,8 @@ pub async fn run(parts: crate::Parts, listener: TcpListener, stop: CancellationT
     if tokio::time::timeout(grace, app.tasks.wait()).await.is_err() {
         tracing::warn!("tasks were still under way when the grace time ended");
     }
+    // Requests that were under way may have been refused since the task ended.
+    app.authenticator.refusals.flush(&app.control).await;
     served
 }
 

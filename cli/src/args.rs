@@ -1,6 +1,10 @@
 //! What can be typed.
 
+mod accounts;
+
 use std::path::PathBuf;
+
+pub use accounts::{Accounts, CreateAccount, PasswordSource, SetAccount, Tokens};
 
 use clap::{Args as ClapArgs, Parser, Subcommand, value_parser};
 use rolecall_api::dead::MOST;
@@ -57,6 +61,12 @@ pub enum Command {
         #[command(subcommand)]
         command: Accounts,
     },
+    /// What scripts come with instead of a password.
+    Tokens {
+        /// What to do with them.
+        #[command(subcommand)]
+        command: Tokens,
+    },
     /// Look at every server and target, and say for what is wrong what to type next. Changes nothing.
     ///
     /// A fault keeps Rolecall from working and ends it with 1. A warning is a promise in danger, or a target on which
@@ -109,29 +119,6 @@ pub enum Keys {
         #[command(flatten)]
         output: Output,
     },
-}
-
-/// `rolecall accounts`.
-#[derive(Debug, Subcommand)]
-pub enum Accounts {
-    /// Make an account. Without a password one is generated and printed, this once.
-    Create(CreateAccount),
-}
-
-/// `rolecall accounts create`.
-#[derive(Debug, ClapArgs)]
-pub struct CreateAccount {
-    /// Its name, without a colon.
-    pub name: String,
-    /// Read the password from the first line of standard input; 12 characters at least.
-    #[arg(long, conflicts_with = "password_file")]
-    pub password_stdin: bool,
-    /// Read the password from the first line of a file; 12 characters at least.
-    #[arg(long, value_name = "FILE")]
-    pub password_file: Option<PathBuf>,
-    /// How to print.
-    #[command(flatten)]
-    pub output: Output,
 }
 
 /// `rolecall doctor`.

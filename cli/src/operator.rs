@@ -13,7 +13,7 @@ pub fn actor() -> Actor {
         Some(uid) => format!("cli:{}", name_of(uid, &passwd).unwrap_or_else(|| uid.to_string())),
         None => "cli:unknown".to_owned(),
     };
-    Actor { owner: account.clone(), account, address: None }
+    Actor { owner: account.clone(), account, address: None, via: Some("command".to_owned()) }
 }
 
 /// The name of a user in the form of passwd(5): `name:password:uid:…`.

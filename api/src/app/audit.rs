@@ -1,18 +1,23 @@
 //! Reading the audit.
 
 use rolecall_shared::control::{EventFilter, Recorded};
-use rolecall_shared::domain::Failure;
+use rolecall_shared::domain::{DatabaseName, Env, Failure, Need, Permission};
 
 use super::App;
 use crate::auth::Caller;
 
-/// The newest events that pass the filter, those before the sequence number `before`; at most `limit`.
+/// The newest events that pass the filter, which must stay within the targets whose audit the caller may read, those before the sequence number `before`; at most `limit`.
 pub(crate) async fn list(
-    _caller: &Caller,
+    caller: &Caller,
     app: &App,
     filter: &EventFilter,
     before: Option<i64>,
     limit: usize,
 ) -> Result<Vec<Recorded>, Failure> {
+    let (env, database) = (filter.env.as_deref(), filter.database.as_deref());
+    // Names that are none stand on no event; asking for them is asking for everything.
+    let env = env.and_then(|env| Env::from_stored(env).ok());
+    let database = database.and_then(|database| DatabaseName::from_stored(database).ok());
+    app.allow(caller, &Need::within(Permission::Audit, env.as_ref(), database.as_ref()))?;
     app.control.list_events(filter, before, limit).await
 }

@@ -61,11 +61,12 @@ async fn admit_item(
     item: Result<Submission, Failure>,
     target: Option<&Target>,
 ) -> Result<Admitted, Failure> {
-    let admitted = match (item, usable(target)) {
-        (Ok(asked), Ok(target)) => admit(caller, app, asked, target).await,
-        (Err(failure), _) | (Ok(_), Err(failure)) => Err(failure),
+    let admitted = async {
+        let asked = item?;
+        app.may_submit(caller, &asked.operation, &asked.target)?;
+        admit(caller, app, asked, usable(target)?).await
     };
-    admitted.inspect_err(|failure| app.metrics.job_refused(failure.code()))
+    admitted.await.inspect_err(|failure| app.metrics.job_refused(failure.code()))
 }
 
 async fn keep_all(

@@ -7,11 +7,11 @@ use std::sync::Arc;
 
 use rolecall_shared::control::{Control, Settlement};
 use rolecall_shared::domain::ticket::{Ending, State, Ticket};
-use rolecall_shared::domain::{Clock, Code, Failure, TicketId};
+use rolecall_shared::domain::{Clock, Code, Failure, Need, Permission, TicketId};
 use rolecall_shared::tickets::{Close, ClosingAs, Settled, Tickets};
 
 use super::App;
-use super::tickets::{find, not_found};
+use super::tickets::{find, is_own, not_found};
 use crate::auth::Caller;
 
 /// Cancels the caller's job and answers its ticket; again for one that is cancelled already.
@@ -20,6 +20,10 @@ use crate::auth::Caller;
 pub(crate) async fn cancel(caller: &Caller, app: &Arc<App>, id: TicketId) -> Result<Ticket, Failure> {
     // Whose ticket it is, first.
     let ticket = find(caller, app, id).await?;
+    if !is_own(caller, &ticket) {
+        // Whoever has every right may stop what others began; the right to read alone is for reading.
+        app.allow(caller, &Need::everywhere(Permission::Submit))?;
+    }
     if ticket.state == State::Cancelled {
         return Ok(ticket);
     }

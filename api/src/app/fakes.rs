@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{LazyLock, Mutex};
+use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -12,7 +12,7 @@ use rolecall_shared::config::{self, Settings};
 use rolecall_shared::domain::ticket::{State, Ticket};
 use rolecall_shared::domain::{
     ClaimId, Code, DatabaseName, Env, Failure, HostKey, Job, KindName, Login, NameRules, Operation, Profiles,
-    RoleName, SslMode, Target, TargetKey, TicketId,
+    Rights, RoleName, SslMode, Target, TargetKey, TicketId,
 };
 use rolecall_shared::queue::{BellDelay, Bells, DeadQueue, Depth, LaneOpening, Queue};
 use rolecall_shared::tickets::{
@@ -22,13 +22,23 @@ use rolecall_shared::tickets::{
 use tokio::sync::broadcast;
 
 use super::submission::Submission;
-use crate::auth::Caller;
+use crate::auth::{Caller, Identity, Via};
 
 /// Made once: the name rules compile a regular expression.
 static SETTINGS: LazyLock<Settings> = LazyLock::new(make_settings);
 
 pub(crate) fn settings() -> Settings {
     SETTINGS.clone()
+}
+
+/// Nobody is slowed down.
+fn auth() -> config::Auth {
+    config::Auth {
+        session: Duration::from_mins(1),
+        logins_per_minute: 1_000_000,
+        account_requests_per_second: 100_000,
+        address_requests_per_second: 100_000,
+    }
 }
 
 fn make_settings() -> Settings {
@@ -46,6 +56,8 @@ fn make_settings() -> Settings {
             target_reads: 16,
             max_waiting_streams: 256,
         },
+        auth: auth(),
+        legacy: config::Legacy { get_writes: false },
         account: Some(config::BootstrapAccount { user: "ops".into(), password: "secret".into() }),
         worker: config::Worker {
             lanes: 1,
@@ -100,7 +112,14 @@ fn make_settings() -> Settings {
 }
 
 pub(crate) fn caller() -> Caller {
-    Caller { account: "ops".into(), owner: "ops".into(), is_admin: true, address: None }
+    let identity = Identity {
+        account: "ops".into(),
+        owner: "ops".into(),
+        rights: Rights::all(),
+        is_admin: true,
+        via: Via::Basic,
+    };
+    Caller::new(Arc::new(identity), None)
 }
 
 pub(crate) fn target(hostname: &str) -> Target {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use jiff::Timestamp;
 use rolecall_shared::control::{Host, Switch};
-use rolecall_shared::domain::{Code, Failure, HostKey};
+use rolecall_shared::domain::{Code, Failure, HostKey, Need, Permission};
 use rolecall_shared::queue::{BellDelay, Depth};
 use rolecall_shared::tickets::HostState;
 
@@ -78,14 +78,19 @@ impl HostView {
     }
 }
 
-/// The hosts after `after`, by name; at most `limit`.
+/// The hosts after `after` on which the caller may see a target, with the targets he may see, by name; at most `limit`.
 pub(crate) async fn list(
-    _caller: &Caller,
+    caller: &Caller,
     app: &App,
     after: Option<&HostKey>,
     limit: usize,
 ) -> Result<Vec<HostView>, Failure> {
+    app.allow_some(caller, &Need::everywhere(Permission::Read))?;
     let mut hosts = app.control.list_hosts().await?;
+    for host in &mut hosts {
+        host.targets.retain(|target| caller.rights.allow(&Need::on(Permission::Read, target)));
+    }
+    hosts.retain(|host| !host.targets.is_empty() || caller.rights.are_all());
     hosts.retain(|host| after.is_none_or(|after| host.key > *after));
     hosts.sort_unstable_by(|a, b| a.key.cmp(&b.key));
     hosts.truncate(limit);
@@ -114,6 +119,12 @@ pub(crate) async fn switch(
     host: &HostKey,
     switch: Switch<'_>,
 ) -> Result<Host, Failure> {
+    let found = app.control.find_host(host).await?;
+    match &found {
+        Some(found) => app.allow_host(caller, Permission::Hosts, found)?,
+        // Nobody learns which hosts there are who may do nothing to any.
+        None => app.allow_some(caller, &Need::everywhere(Permission::Hosts))?,
+    }
     let switched = app.control.switch_host(host, switch, &caller.actor(), app.clock.now()).await?;
     let host = switched.ok_or_else(not_found)?;
     ring(app, &host).await;
@@ -122,6 +133,7 @@ pub(crate) async fn switch(
 
 /// The same with all hosts there are now; all of them or none.
 pub(crate) async fn switch_all(caller: &Caller, app: &App, switch: Switch<'_>) -> Result<Vec<Host>, Failure> {
+    app.allow(caller, &Need::everywhere(Permission::Hosts))?;
     let hosts = app.control.switch_all_hosts(switch, &caller.actor(), app.clock.now()).await?;
     for host in &hosts {
         ring(app, host).await;

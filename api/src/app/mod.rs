@@ -4,6 +4,7 @@
 //! dialect phrases both. Nothing here knows a header, a status or JSON. What a caller may see is decided here and
 //! nowhere else: tickets and their secrets belong to their owner.
 
+pub(crate) mod accounts;
 pub(crate) mod audit;
 mod backlog;
 pub(crate) mod batch;
@@ -17,15 +18,18 @@ mod limits;
 pub(crate) mod login;
 pub(crate) mod naming;
 pub(crate) mod paste;
+mod rights;
 pub(crate) mod roles;
 pub(crate) mod secrets;
 pub(crate) mod submission;
 pub(crate) mod submit;
 pub(crate) mod targets;
 pub(crate) mod tickets;
+pub(crate) mod tokens;
 pub(crate) mod view;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use rolecall_shared::config::Settings;
 use rolecall_shared::control::Control;
@@ -38,11 +42,14 @@ use rolecall_shared::tickets::Tickets;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::auth::Authenticator;
+use crate::auth::{Attempts, Authenticator, Rates, Sessions, follow};
 use crate::health::Health;
 use crate::waiters::Waiters;
 use backlog::Backlog;
 use limits::Limits;
+
+/// How often limits forget those who are gone.
+const TIDY_EVERY: Duration = Duration::from_mins(1);
 
 /// What the intake is put together from; the command line makes it.
 #[derive(Clone)]
@@ -76,7 +83,8 @@ pub struct App {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) metrics: Metrics,
     pub(crate) waiters: Waiters,
-    pub(crate) authenticator: Authenticator,
+    pub(crate) authenticator: Arc<Authenticator>,
+    pub(crate) rates: Rates,
     pub(crate) limits: Limits,
     /// Work that must run to its end although its request was dropped.
     pub(crate) tasks: TaskTracker,
@@ -91,7 +99,13 @@ impl App {
         let Parts { settings, control, tickets, queue, connector, keys, clock, metrics } = parts;
         Self {
             waiters: Waiters::default(),
-            authenticator: Authenticator::new(settings.account.as_ref()),
+            authenticator: Arc::new(Authenticator::new(
+                settings.account.as_ref(),
+                Attempts::new(settings.auth.logins_per_minute),
+                Sessions::new(keys.clone(), settings.auth.session),
+                Arc::clone(&clock),
+            )),
+            rates: Rates::new(&settings.auth),
             limits: Limits::new(&settings.api),
             backlog: Backlog::new(settings.api.backlog_per_host, settings.api.confirm_timeout),
             tasks: TaskTracker::new(),
@@ -104,6 +118,27 @@ impl App {
             clock,
             metrics,
             stop,
+        }
+    }
+
+    /// Begins what goes on beside the requests.
+    pub(crate) fn start(self: &Arc<Self>) {
+        let stop = self.stop.clone();
+        self.waiters.start(&self.tasks, self.tickets.moved(), stop.clone());
+        let (authenticator, control) = (Arc::clone(&self.authenticator), self.control.clone());
+        self.tasks.spawn(follow(authenticator, control, stop.clone()));
+        let app = Arc::clone(self);
+        self.tasks.spawn(async move { app.authenticator.refusals.write_down(&app.control, stop).await });
+        let app = Arc::clone(self);
+        self.tasks.spawn(self.stop.clone().run_until_cancelled_owned(async move { app.tidy().await }));
+    }
+
+    async fn tidy(&self) {
+        let mut every = tokio::time::interval(TIDY_EVERY);
+        loop {
+            every.tick().await;
+            self.authenticator.attempts.tidy();
+            self.rates.tidy();
         }
     }
 

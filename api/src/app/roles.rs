@@ -1,6 +1,6 @@
 //! Looking at a target: whether we can log in and what may be done there, and its roles, read from the server itself.
 
-use rolecall_shared::domain::{Code, Failure, RoleName, Target, TargetKey};
+use rolecall_shared::domain::{Code, Failure, Need, Permission, RoleName, Target, TargetKey};
 use rolecall_shared::target::{CheckReport, Purpose, RoleInfo, Session, TargetError, Verdict};
 use tokio::sync::OwnedSemaphorePermit;
 
@@ -9,7 +9,7 @@ use crate::auth::Caller;
 
 /// Logs in to a target and reports what our role may do there. Works for inactive targets too.
 pub(crate) async fn check(caller: &Caller, app: &App, key: &TargetKey) -> Result<CheckReport, Failure> {
-    let (target, reading) = open(caller, app, key).await?;
+    let (target, reading) = open(caller, app, Permission::Registry, key).await?;
     let report = reading.session.check().await.map_err(|error| failure(&target, error));
     reading.session.close().await;
     report
@@ -23,7 +23,7 @@ pub(crate) async fn list(
     after: Option<&str>,
     limit: usize,
 ) -> Result<Vec<RoleInfo>, Failure> {
-    let (target, reading) = open(caller, app, key).await?;
+    let (target, reading) = open(caller, app, Permission::Read, key).await?;
     let roles = reading.session.list_roles(after, limit).await.map_err(|error| failure(&target, error));
     reading.session.close().await;
     roles
@@ -36,7 +36,7 @@ pub(crate) async fn find(
     key: &TargetKey,
     role: &RoleName,
 ) -> Result<RoleInfo, Failure> {
-    let (target, reading) = open(caller, app, key).await?;
+    let (target, reading) = open(caller, app, Permission::Read, key).await?;
     let found = reading.session.find_role(role).await.map_err(|error| failure(&target, error));
     reading.session.close().await;
     found?.ok_or_else(role_not_found)
@@ -52,8 +52,14 @@ struct Reading {
     _place: OwnedSemaphorePermit,
 }
 
-async fn open(caller: &Caller, app: &App, key: &TargetKey) -> Result<(Target, Reading), Failure> {
-    let target = targets::find(caller, app, key).await?;
+async fn open(
+    caller: &Caller,
+    app: &App,
+    permission: Permission,
+    key: &TargetKey,
+) -> Result<(Target, Reading), Failure> {
+    app.allow(caller, &Need::on(permission, key))?;
+    let target = targets::look_up(app, key).await?;
     let place = app.limits.target_read()?;
     let session = app.connector.open(&target, &target.key.database, Purpose::Read).await;
     let session = session.map_err(|error| failure(&target, error))?;

@@ -8,7 +8,7 @@ use std::str;
 
 use rolecall_shared::control::{Take, Taken};
 use rolecall_shared::domain::ticket::{Ending, Ticket};
-use rolecall_shared::domain::{Code, DatabaseName, Failure, HostKey, RoleName, TicketId};
+use rolecall_shared::domain::{Code, DatabaseName, Failure, HostKey, Permission, RoleName, TicketId};
 use rolecall_shared::failpoints::{Failpoint, reach};
 use rolecall_shared::seal::OpenError;
 use secrecy::SecretString;
@@ -26,10 +26,14 @@ pub(crate) struct Handout {
 
 /// Takes the password of the caller's ticket.
 ///
-/// [`Code::TicketNotFound`], [`Code::NotFinished`], [`Code::NoSecret`], [`Code::SecretTaken`] (with when and by whom),
+/// [`Code::Forbidden`] for a ticket that is somebody else's, whoever asks; [`Code::TicketNotFound`], [`Code::NotFinished`], [`Code::NoSecret`], [`Code::SecretTaken`] (with when and by whom),
 /// [`Code::SecretExpired`], [`Code::SecretLost`], or [`Code::SealKeyMissing`], which claims nothing.
 pub(crate) async fn take(caller: &Caller, app: &App, id: TicketId) -> Result<Handout, Failure> {
     let ticket = tickets::find(caller, app, id).await?;
+    if !tickets::is_own(caller, &ticket) {
+        return Err(app.deny_secret(caller, &ticket));
+    }
+    app.allow(caller, &tickets::need(Permission::Reveal, &ticket))?;
     if !ticket.state.is_final() {
         return Err(Failure::new(
             Code::NotFinished,

@@ -76,6 +76,7 @@ impl Submission {
     ) -> Job {
         let default = SignedDuration::try_from(settings.deadline).unwrap_or(SignedDuration::MAX);
         let deadline_at = now.saturating_add(self.deadline.unwrap_or(default)).unwrap_or(Timestamp::MAX);
+        let rights = caller.rights.for_jobs_in(&self.target.env);
         Job {
             ticket,
             fingerprint: self.fingerprint(),
@@ -86,6 +87,7 @@ impl Submission {
             submitted_at: now,
             deadline_at,
             metadata: self.metadata,
+            rights,
             replay_of: None,
         }
     }

@@ -45,6 +45,7 @@ pub(crate) async fn submit(caller: &Caller, app: &Arc<App>, asked: Submission) -
 }
 
 async fn keep_one(caller: &Caller, app: &Arc<App>, asked: Submission) -> Result<Kept, Failure> {
+    app.may_submit(caller, &asked.operation, &asked.target)?;
     let found = app.control.find_target(&asked.target).await?;
     let target = usable(found.as_ref())?;
     match admit(caller, app, asked, target).await? {

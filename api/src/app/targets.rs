@@ -1,7 +1,9 @@
 //! The registry of targets.
 
 use rolecall_shared::control::{Host, NewTarget, Put, Switch};
-use rolecall_shared::domain::{Code, DatabaseName, Failure, HostKey, SslMode, Target, TargetKey};
+use rolecall_shared::domain::{
+    Code, DatabaseName, Failure, HostKey, Need, Permission, SslMode, Target, TargetKey,
+};
 use rolecall_shared::queue::BellDelay;
 
 use super::login::{self, AskedLogin};
@@ -63,18 +65,36 @@ impl Expected {
     }
 }
 
-/// The targets after `after`, by environment and database; at most `limit`.
+/// The targets after `after` that the caller may see, by environment and database; at most `limit`.
 pub(crate) async fn list(
-    _caller: &Caller,
+    caller: &Caller,
     app: &App,
     after: Option<&TargetKey>,
     limit: usize,
 ) -> Result<Vec<Target>, Failure> {
-    app.control.list_targets(after, limit).await
+    app.allow_some(caller, &Need::everywhere(Permission::Read))?;
+    let mut found: Vec<Target> = Vec::new();
+    let mut after = after.cloned();
+    while found.len() < limit {
+        let page = app.control.list_targets(after.as_ref(), limit).await?;
+        let Some(last) = page.last() else { break };
+        after = Some(last.key.clone());
+        found.extend(
+            page.into_iter().filter(|target| caller.rights.allow(&Need::on(Permission::Read, &target.key))),
+        );
+    }
+    found.truncate(limit);
+    Ok(found)
 }
 
 /// One target, or [`Code::TargetNotFound`].
-pub(crate) async fn find(_caller: &Caller, app: &App, key: &TargetKey) -> Result<Target, Failure> {
+pub(crate) async fn find(caller: &Caller, app: &App, key: &TargetKey) -> Result<Target, Failure> {
+    app.allow(caller, &Need::on(Permission::Read, key))?;
+    look_up(app, key).await
+}
+
+/// One target for a caller whose right was seen, or [`Code::TargetNotFound`].
+pub(super) async fn look_up(app: &App, key: &TargetKey) -> Result<Target, Failure> {
     app.control.find_target(key).await?.ok_or_else(not_found)
 }
 
@@ -101,7 +121,8 @@ impl Waiting {
     }
 }
 
-/// Registers or changes a target.
+/// Registers or changes a target. Where other targets stand on the host already, the right for each of them is needed:
+/// whoever may name a host is given the means to make roles there.
 ///
 /// [`Code::JobsWaiting`] when the host is to change while jobs wait for the old one.
 pub(crate) async fn put(
@@ -111,7 +132,13 @@ pub(crate) async fn put(
     expected: Expected,
     waiting: Waiting,
 ) -> Result<Put, Failure> {
+    app.allow(caller, &Need::on(Permission::Registry, &asked.key))?;
     let before = app.control.find_target(&asked.key).await?;
+    if before.as_ref().is_none_or(|before| before.host != asked.host)
+        && let Some(host) = app.control.find_host(&asked.host).await?
+    {
+        app.allow_host(caller, Permission::Registry, &host)?;
+    }
     let expected = expected.as_revision(before.as_ref())?;
     if let Some(before) = &before
         && before.host != asked.host
@@ -150,7 +177,8 @@ pub(crate) async fn remove(
     expected: Expected,
     waiting: Waiting,
 ) -> Result<Target, Failure> {
-    let before = find(caller, app, key).await?;
+    app.allow(caller, &Need::on(Permission::Registry, key))?;
+    let before = look_up(app, key).await?;
     let expected = expected.as_revision(Some(&before))?;
     waiting.check(app, &before.host).await?;
     let removed = app.control.remove_target(key, expected, &caller.actor(), app.clock.now()).await?;
@@ -166,13 +194,15 @@ pub(crate) async fn pause(
     key: &TargetKey,
     reason: &str,
 ) -> Result<Host, Failure> {
-    let host = find(caller, app, key).await?.host;
+    app.allow(caller, &Need::on(Permission::Hosts, key))?;
+    let host = look_up(app, key).await?.host;
     hosts::switch(caller, app, &host, Switch::Pause(reason)).await
 }
 
 /// Lets the jobs of the target's host go on, and new ones come; answers the host.
 pub(crate) async fn resume(caller: &Caller, app: &App, key: &TargetKey) -> Result<Host, Failure> {
-    let host = find(caller, app, key).await?.host;
+    app.allow(caller, &Need::on(Permission::Hosts, key))?;
+    let host = look_up(app, key).await?.host;
     hosts::switch(caller, app, &host, Switch::Resume).await
 }
 

@@ -3,20 +3,37 @@
 use std::time::Duration;
 
 use rolecall_shared::control::Settlement;
-use rolecall_shared::domain::ticket::Ticket;
-use rolecall_shared::domain::{Code, Failure, TicketId};
+use rolecall_shared::domain::ticket::{Ending, Ticket};
+use rolecall_shared::domain::{Code, Failure, Need, Permission, TicketId};
 
 use super::App;
 use crate::auth::Caller;
 
-/// The caller's ticket. An unknown one and somebody else's are the same [`Code::TicketNotFound`]; an unknown one is
-/// [`Code::TicketNotYetRebuilt`] while the ticket store may have lost it.
+/// A ticket the caller may see: his own, or one for which he has the right to read. An unknown one and one he may not
+/// see are the same [`Code::TicketNotFound`]; an unknown one is [`Code::TicketNotYetRebuilt`] while the ticket store may
+/// have lost it.
 pub(crate) async fn find(caller: &Caller, app: &App, id: TicketId) -> Result<Ticket, Failure> {
     let found = match app.tickets.find(id).await? {
         Some(ticket) => Some(ticket),
         None => find_lost(app, id).await?,
     };
-    found.filter(|ticket| ticket.job.actor.owner == caller.owner).ok_or_else(not_found)
+    found.filter(|ticket| may_see(caller, ticket)).ok_or_else(not_found)
+}
+
+fn may_see(caller: &Caller, ticket: &Ticket) -> bool {
+    is_own(caller, ticket) || caller.rights.allow(&need(Permission::Read, ticket))
+}
+
+/// Whether the ticket is the caller's own. No right makes it so.
+pub(super) fn is_own(caller: &Caller, ticket: &Ticket) -> bool {
+    ticket.job.actor.owner == caller.owner
+}
+
+/// What an act on a ticket needs: the permission for its target, and for the kind of its role where that is known.
+pub(super) fn need(permission: Permission, ticket: &Ticket) -> Need<'_> {
+    let need = Need::on(permission, &ticket.job.target);
+    let kind = ticket.job.operation.kind().or(ticket.ending.as_ref().and_then(Ending::kind));
+    kind.map_or(need, |kind| need.of_kind(kind))
 }
 
 /// A ticket that the store did not know just now: in history, or nowhere. It may be in a message only, and then nobody

@@ -1,85 +1,180 @@
 //! Which credentials were proven lately, so that a burst does not hash each time.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use hmac::{Hmac, KeyInit, Mac};
+use rolecall_shared::seal::random_bytes;
 use sha2::Sha256;
 use tokio::time::Instant;
-use uuid::Uuid;
+use zeroize::Zeroizing;
 
-/// How long a proof counts. A password that was changed or an account that was closed works that much longer.
-const LIFETIME: Duration = Duration::from_mins(1);
-const CAPACITY: usize = 1024;
+use super::Identity;
 
-/// HMAC-SHA-256 of a user and a password under a key that lives as long as the process: what is kept cannot be
-/// tried against a word list by somebody who sees it.
+/// How long a proof counts at most. What changes before that ends it at once, see [`Proven::forget`].
+pub(super) const LIFETIME: Duration = Duration::from_mins(1);
+const CAPACITY: usize = 4096;
+
+/// HMAC-SHA-256 of credentials under a key that lives as long as the process: what is kept cannot be tried against a
+/// word list by somebody who sees it.
 pub(super) type Digest = [u8; 32];
+
+/// What stands for which credentials were looked at; a proof that was begun before a change is not kept after it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Epoch(u64);
 
 /// Proofs of the last minute.
 pub(super) struct Proven {
-    key: [u8; 64],
-    until: Mutex<HashMap<Digest, Instant>>,
+    key: Zeroizing<[u8; 64]>,
+    kept: Mutex<Kept>,
+}
+
+#[derive(Default)]
+struct Kept {
+    epoch: u64,
+    /// Whether changes are heard of; while they are not, nothing is kept.
+    hears: bool,
+    proofs: HashMap<Digest, (Arc<Identity>, Instant)>,
 }
 
 impl Proven {
     pub(super) fn new() -> Self {
-        // One block of SHA-256; random UUIDs come from the operating system's generator, 122 bits each.
-        let mut key = [0_u8; 64];
-        for part in key.chunks_exact_mut(16) {
-            part.copy_from_slice(Uuid::new_v4().as_bytes());
-        }
-        Self { key, until: Mutex::default() }
+        Self { key: random_bytes(), kept: Mutex::default() }
     }
 
-    pub(super) fn digest(&self, user: &str, password: &str) -> Digest {
-        let mut mac = Hmac::<Sha256>::new(&self.key.into());
-        // The length says where the user ends.
-        mac.update(&u64::try_from(user.len()).unwrap_or(u64::MAX).to_be_bytes());
-        mac.update(user.as_bytes());
-        mac.update(password.as_bytes());
+    /// Of the parts of credentials, the scheme first.
+    pub(super) fn digest(&self, parts: &[&str]) -> Digest {
+        let mut mac = Hmac::<Sha256>::new((&*self.key).into());
+        for part in parts {
+            // The length says where a part ends.
+            mac.update(&u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
+            mac.update(part.as_bytes());
+        }
         mac.finalize().into_bytes().into()
     }
 
-    pub(super) fn knows(&self, digest: &Digest) -> bool {
-        let until = self.until.lock().unwrap_or_else(PoisonError::into_inner);
-        until.get(digest).is_some_and(|until| *until > Instant::now())
+    pub(super) fn find(&self, digest: &Digest) -> Option<Arc<Identity>> {
+        let kept = self.kept();
+        kept.proofs.get(digest).filter(|(_, until)| *until > Instant::now()).map(|(who, _)| Arc::clone(who))
     }
 
-    pub(super) fn add(&self, digest: Digest) {
-        let mut until = self.until.lock().unwrap_or_else(PoisonError::into_inner);
+    /// To be asked before the control database is.
+    pub(super) fn epoch(&self) -> Epoch {
+        Epoch(self.kept().epoch)
+    }
+
+    /// Keeps a proof for `lifetime`, unless something has changed since `begun`.
+    pub(super) fn keep(&self, digest: Digest, identity: Arc<Identity>, lifetime: Duration, begun: Epoch) {
+        let mut kept = self.kept();
+        if !kept.hears || kept.epoch != begun.0 {
+            return;
+        }
         let now = Instant::now();
-        if until.len() >= CAPACITY {
-            until.retain(|_, until| *until > now);
+        if kept.proofs.len() >= CAPACITY {
+            kept.proofs.retain(|_, (_, until)| *until > now);
         }
-        if until.len() >= CAPACITY {
-            until.clear();
+        if kept.proofs.len() >= CAPACITY {
+            kept.proofs.clear();
         }
-        until.insert(digest, now + LIFETIME);
+        kept.proofs.insert(digest, (identity, now + lifetime.min(LIFETIME)));
+    }
+
+    /// An account or a token has changed: everybody proves who they are once more.
+    pub(super) fn forget(&self) {
+        let mut kept = self.kept();
+        kept.epoch += 1;
+        kept.proofs.clear();
+    }
+
+    /// Whether changes are heard of from now on. What was kept is forgotten: changes may have been missed.
+    pub(super) fn hear(&self, hears: bool) {
+        self.forget();
+        self.kept().hears = hears;
+    }
+
+    fn kept(&self) -> std::sync::MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use rolecall_shared::domain::Rights;
+
     use super::*;
+    use crate::auth::Via;
+
+    fn somebody() -> Arc<Identity> {
+        Arc::new(Identity {
+            account: "ci".into(),
+            owner: "ci".into(),
+            rights: Rights::all(),
+            is_admin: false,
+            via: Via::Basic,
+        })
+    }
+
+    fn proven() -> Proven {
+        let proven = Proven::new();
+        proven.hear(true);
+        proven
+    }
+
+    fn keep(proven: &Proven, parts: &[&str]) {
+        proven.keep(proven.digest(parts), somebody(), LIFETIME, proven.epoch());
+    }
 
     #[test]
     fn a_proof_is_for_these_credentials_in_this_process() {
-        let proven = Proven::new();
-        proven.add(proven.digest("ci", "secret"));
-        assert!(proven.knows(&proven.digest("ci", "secret")));
-        assert!(!proven.knows(&proven.digest("ci", "secreT")));
-        assert!(!proven.knows(&proven.digest("cis", "ecret")));
-        assert_ne!(proven.digest("ci", "secret"), Proven::new().digest("ci", "secret"));
+        let proven = proven();
+        keep(&proven, &["basic", "ci", "secret"]);
+        let knows = |parts: &[&str]| proven.find(&proven.digest(parts)).is_some();
+        assert!(knows(&["basic", "ci", "secret"]));
+        assert!(!knows(&["basic", "ci", "secreT"]) && !knows(&["basic", "cis", "ecret"]));
+        assert!(!knows(&["token", "ci", "secret"]) && !knows(&["basic", "cisecret"]));
+        assert_ne!(proven.digest(&["ci"]), Proven::new().digest(&["ci"]));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn it_counts_for_a_minute_at_most() {
+        let proven = proven();
+        let (long, short) = (proven.digest(&["a"]), proven.digest(&["b"]));
+        proven.keep(long, somebody(), Duration::from_hours(1), proven.epoch());
+        proven.keep(short, somebody(), Duration::from_secs(10), proven.epoch());
+        tokio::time::advance(Duration::from_secs(11)).await;
+        assert!(proven.find(&long).is_some() && proven.find(&short).is_none());
+        tokio::time::advance(LIFETIME).await;
+        assert!(proven.find(&long).is_none());
+    }
+
+    #[test]
+    fn a_change_ends_every_proof_also_those_under_way() {
+        let proven = proven();
+        keep(&proven, &["a"]);
+        let begun = proven.epoch();
+        proven.forget();
+        assert!(proven.find(&proven.digest(&["a"])).is_none());
+        proven.keep(proven.digest(&["b"]), somebody(), LIFETIME, begun);
+        assert!(proven.find(&proven.digest(&["b"])).is_none(), "it was read before the change");
+    }
+
+    #[test]
+    fn without_hearing_of_changes_nothing_is_kept() {
+        let proven = proven();
+        keep(&proven, &["a"]);
+        proven.hear(false);
+        assert!(proven.find(&proven.digest(&["a"])).is_none());
+        keep(&proven, &["a"]);
+        assert!(proven.find(&proven.digest(&["a"])).is_none());
     }
 
     #[test]
     fn it_does_not_grow_without_end() {
-        let proven = Proven::new();
+        let proven = proven();
         for n in 0..3 * CAPACITY {
-            proven.add(proven.digest("ci", &n.to_string()));
+            keep(&proven, &["ci", &n.to_string()]);
         }
-        assert!(proven.until.lock().unwrap().len() <= CAPACITY);
+        assert!(proven.kept().proofs.len() <= CAPACITY);
     }
 }

@@ -1,88 +1,366 @@
-//! From a header to a caller.
+//! From a request to a caller.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::http::HeaderValue;
+use jiff::Timestamp;
 use rolecall_shared::config::BootstrapAccount;
-use rolecall_shared::control::Control;
-use rolecall_shared::credentials::verify_password;
-use rolecall_shared::domain::{Code, Failure};
-use secrecy::ExposeSecret;
+use rolecall_shared::control::{Account, Control};
+use rolecall_shared::credentials::{hash_password, verify_password};
+use rolecall_shared::domain::{AccountKind, AccountType, Clock, Code, Failure, Rights};
+use rolecall_shared::seal::ApiTokenText;
+use secrecy::{ExposeSecret, SecretString};
 use subtle::ConstantTimeEq;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
-use super::proven::{Digest, Proven};
-use super::{Caller, basic};
+use super::bearer::Shown;
+use super::proven::{Digest, Epoch, LIFETIME, Proven};
+use super::session::{For, Generation, Opened, Read, Sessions};
+use super::{Attempts, Caller, Identity, Refusals, Via, basic, bearer};
 
-/// Each verification takes 19 MiB and a core for tens of milliseconds.
-const AT_ONCE: usize = 2;
+/// Hashes at once, each with 19 MiB and a core for tens of milliseconds: half the cores are left for everything else.
+fn hashes_at_once() -> usize {
+    std::thread::available_parallelism().map_or(1, |cores| (cores.get() / 2).max(1))
+}
+
+/// How long somebody waits for a place to be hashed.
 const PATIENCE: Duration = Duration::from_secs(5);
+
+/// What a request shows of who is calling.
+pub(crate) struct Asked<'a> {
+    /// The one `Authorization` header, if there is exactly one.
+    pub(crate) header: Option<&'a HeaderValue>,
+    /// The address of the connection.
+    pub(crate) address: Option<IpAddr>,
+    /// Who is at the other end of the local socket, by the kernel's word: the user's number and name.
+    pub(crate) unix: Option<(u32, Option<&'a str>)>,
+}
+
+/// The account of the configuration.
+struct Bootstrap {
+    digest: Digest,
+    identity: Arc<Identity>,
+    password: SecretString,
+}
+
+impl Bootstrap {
+    fn is(&self, account: &str) -> bool {
+        self.identity.account == account
+    }
+}
 
 /// Proves who is calling.
 pub(crate) struct Authenticator {
     proven: Proven,
-    bootstrap: Option<(String, Digest)>,
+    bootstrap: Option<Bootstrap>,
     hashing: Semaphore,
+    pub(crate) attempts: Attempts,
+    pub(crate) refusals: Refusals,
+    pub(crate) sessions: Sessions,
+    clock: Arc<dyn Clock>,
 }
 
 impl Authenticator {
     /// `bootstrap` is the account that exists before any other.
-    pub(crate) fn new(bootstrap: Option<&BootstrapAccount>) -> Self {
+    pub(crate) fn new(
+        bootstrap: Option<&BootstrapAccount>,
+        attempts: Attempts,
+        sessions: Sessions,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
         let proven = Proven::new();
-        let bootstrap = bootstrap.map(|account| {
-            (account.user.clone(), proven.digest(&account.user, account.password.expose_secret()))
+        let bootstrap = bootstrap.map(|account| Bootstrap {
+            digest: proven.digest(&["basic", &account.user, account.password.expose_secret()]),
+            identity: Arc::new(Identity {
+                account: account.user.clone(),
+                owner: account.user.clone(),
+                rights: Rights::all(),
+                is_admin: true,
+                via: Via::Basic,
+            }),
+            password: account.password.clone(),
         });
-        Self { proven, bootstrap, hashing: Semaphore::new(AT_ONCE) }
+        let hashing = Semaphore::new(hashes_at_once());
+        Self { proven, bootstrap, hashing, attempts, refusals: Refusals::default(), sessions, clock }
     }
 
-    /// The caller, or [`Code::Unauthenticated`], which is the same for a missing header, an unreadable one, an
-    /// unknown account, a disabled one and a wrong password.
-    pub(crate) async fn identify(
+    /// An account or a token has changed: nobody is known any more.
+    pub(crate) fn forget(&self) {
+        self.proven.forget();
+    }
+
+    /// Whether changes of accounts are heard of from now on.
+    pub(crate) fn hear(&self, hears: bool) {
+        self.proven.hear(hears);
+    }
+
+    /// The caller, or [`Code::Unauthenticated`], which is the same for a missing header, an unreadable one, an unknown
+    /// account, a closed one and a wrong password; or [`Code::TooManyRequests`].
+    pub(crate) async fn identify(&self, control: &Control, asked: &Asked<'_>) -> Result<Caller, Failure> {
+        // A v4 address of a v6 socket is shown as what it is.
+        let address = asked.address.map(|address| address.to_canonical());
+        let identity = match (asked.header, asked.unix) {
+            (None, Some((uid, Some(name)))) => self.local(control, uid, name, address).await?,
+            (None, _) => return Err(unauthenticated()),
+            (Some(header), _) => self.shown(control, header, address).await?,
+        };
+        Ok(Caller::new(identity, address))
+    }
+
+    async fn shown(
         &self,
         control: &Control,
-        header: Option<&HeaderValue>,
+        header: &HeaderValue,
         address: Option<IpAddr>,
-    ) -> Result<Caller, Failure> {
-        let claim = header.and_then(basic::read).ok_or_else(unauthenticated)?;
-        let digest = self.proven.digest(&claim.user, claim.password.expose_secret());
-        let is_bootstrap = self.is_bootstrap(&digest);
-        if !is_bootstrap && !self.proven.knows(&digest) {
-            self.prove(control, &claim, digest).await?;
+    ) -> Result<Arc<Identity>, Failure> {
+        if let Some(claim) = basic::read(header) {
+            return self.password(control, &claim, address).await;
         }
-        // A v4 address of a v6 socket is shown as what it is.
-        let address = address.map(|address| address.to_canonical());
-        Ok(Caller { owner: claim.user.clone(), account: claim.user, is_admin: is_bootstrap, address })
+        match bearer::read(header) {
+            Some(Shown::ApiToken(token)) => self.api_token(control, &token, address).await,
+            Some(Shown::Session(token)) => self.session(control, &token, address).await,
+            None => {
+                self.refuse(None, address, ("unknown", "unreadable"));
+                Err(unauthenticated())
+            }
+        }
     }
 
-    /// Digests of equal length are compared, in constant time; user and password are one input.
-    fn is_bootstrap(&self, digest: &Digest) -> bool {
-        self.bootstrap.as_ref().is_some_and(|(_, known)| known.ct_eq(digest).into())
-    }
-
-    async fn prove(&self, control: &Control, claim: &basic::Claim, digest: Digest) -> Result<(), Failure> {
-        let busy = || Failure::new(Code::TooManyRequests, "Too many log-ins at once.");
-        let permit = tokio::time::timeout(PATIENCE, self.hashing.acquire()).await;
-        let _permit = permit.map_err(|_| busy())?.map_err(|_| busy())?;
-        if self.proven.knows(&digest) {
-            return Ok(());
+    async fn password(
+        &self,
+        control: &Control,
+        claim: &basic::Claim,
+        address: Option<IpAddr>,
+    ) -> Result<Arc<Identity>, Failure> {
+        let (user, password) = (claim.user.as_str(), &claim.password);
+        let digest = self.proven.digest(&["basic", user, password.expose_secret()]);
+        if let Some(identity) = self.bootstrap_of(&digest).or_else(|| self.proven.find(&digest)) {
+            return Ok(identity);
         }
-        let account = if self.bootstrap.as_ref().is_some_and(|(user, _)| *user == claim.user) {
+        self.begin(Some(user), address, "basic")?;
+        let epoch = self.proven.epoch();
+        let account = if self.is_bootstrap(user) {
             // This name is the configuration's alone: an account of the same name in the control database would
             // otherwise be a second password for it.
             None
         } else {
-            control.find_account(&claim.user).await?.filter(|account| !account.disabled)
+            control.find_account(user).await?
         };
-        let password = claim.password.clone();
+        let known = account.as_ref().map(|account| account.name.clone());
         // Without an account it takes as long, and the answer is no.
-        let verify = move || verify_password(&password, account.map(|a| a.password_hash).as_deref());
-        if tokio::task::spawn_blocking(verify).await.map_err(Failure::internal)? {
-            self.proven.add(digest);
-            Ok(())
-        } else {
-            Err(unauthenticated())
+        let hash = account.as_ref().and_then(|account| account.password_hash.clone());
+        let is_right = self.hash(password.clone(), hash).await?;
+        let Some(account) = account.filter(|_| is_right) else {
+            self.attempts.failed(user, address);
+            self.refuse(known.as_deref(), address, ("basic", "wrong"));
+            return Err(unauthenticated());
+        };
+        self.check_open(&account, address, "basic")?;
+        self.attempts.succeeded(user, address);
+        self.was_here(control, &account).await;
+        Ok(self.keep(digest, of_account(&account, Via::Basic), account.expires_at, epoch))
+    }
+
+    async fn api_token(
+        &self,
+        control: &Control,
+        token: &ApiTokenText,
+        address: Option<IpAddr>,
+    ) -> Result<Arc<Identity>, Failure> {
+        let digest = self.proven.digest(&["token", token.expose()]);
+        if let Some(identity) = self.proven.find(&digest) {
+            return Ok(identity);
         }
+        self.begin(None, address, "api_token")?;
+        let epoch = self.proven.epoch();
+        let now = self.clock.now();
+        let Some((token, account)) = control.use_api_token(&token.hash(), now).await? else {
+            self.refuse(None, address, ("api_token", "unknown"));
+            return Err(unauthenticated());
+        };
+        let via = format!("api_token {}", token.id);
+        if !token.is_open(now) {
+            self.refuse(Some(&account.name), address, (&via, "ended"));
+            return Err(unauthenticated());
+        }
+        self.check_open(&account, address, &via)?;
+        self.was_here(control, &account).await;
+        let mut identity = of_account(&account, Via::ApiToken(token.id));
+        if let Some(limits) = token.limits() {
+            identity.rights = identity.rights.within(limits);
+        }
+        let ends = [account.expires_at, token.expires_at].into_iter().flatten().min();
+        Ok(self.keep(digest, identity, ends, epoch))
+    }
+
+    async fn session(
+        &self,
+        control: &Control,
+        token: &str,
+        address: Option<IpAddr>,
+    ) -> Result<Arc<Identity>, Failure> {
+        let digest = self.proven.digest(&["session", token]);
+        if let Some(identity) = self.proven.find(&digest) {
+            return Ok(identity);
+        }
+        let epoch = self.proven.epoch();
+        let Some(session) = self.sessions.read(token, self.clock.now()) else {
+            self.refuse(None, address, ("session", "invalid"));
+            return Err(unauthenticated());
+        };
+        let claims = &session.claims;
+        let via = Via::Session {
+            id: claims.jti,
+            expires_at: claims.expires_at(),
+            opened_by: claims.opened_by.clone(),
+        };
+        let known = match self.whose(control, &session).await? {
+            Some(identity) if !control.is_session_revoked(claims.jti).await? => identity,
+            Some(_) | None => {
+                self.refuse(Some(&claims.sub), address, (&via.to_string(), "ended"));
+                return Err(unauthenticated());
+            }
+        };
+        let identity = Identity { via, owner: claims.owner.clone(), ..known };
+        Ok(self.keep(digest, identity, Some(claims.expires_at()), epoch))
+    }
+
+    /// The account of a session as it is now, if it is open and the session is of its generation.
+    async fn whose(&self, control: &Control, session: &Read) -> Result<Option<Identity>, Failure> {
+        if let Some(bootstrap) = self.bootstrap.as_ref().filter(|known| known.is(&session.claims.sub)) {
+            let is_good = self.sessions.is_of(session, Generation::Password(&bootstrap.password));
+            return Ok(is_good.then(|| Identity::clone(&bootstrap.identity)));
+        }
+        let account = control.find_account(&session.claims.sub).await?;
+        let is_good = |account: &Account| {
+            account.is_open(self.clock.now())
+                && self.sessions.is_of(session, Generation::Stored(account.generation))
+        };
+        Ok(account.filter(is_good).map(|account| of_account(&account, Via::Basic)))
+    }
+
+    /// Somebody at the local socket, whose name the kernel tells.
+    async fn local(
+        &self,
+        control: &Control,
+        uid: u32,
+        name: &str,
+        address: Option<IpAddr>,
+    ) -> Result<Arc<Identity>, Failure> {
+        let digest = self.proven.digest(&["unix", &uid.to_string(), name]);
+        if let Some(identity) = self.proven.find(&digest) {
+            return Ok(identity);
+        }
+        let via = format!("unix {uid}");
+        let epoch = self.proven.epoch();
+        let account = control.find_account(name).await?;
+        let Some(account) = account.filter(|account| account.kind_of_login == AccountType::Unix) else {
+            self.refuse(None, address, (&via, "unknown"));
+            return Err(unauthenticated());
+        };
+        self.check_open(&account, address, &via)?;
+        self.was_here(control, &account).await;
+        Ok(self.keep(digest, of_account(&account, Via::Unix(uid)), account.expires_at, epoch))
+    }
+
+    /// A session for an account that has just proven who it is, or for which somebody we trust has.
+    pub(crate) async fn open_session(
+        &self,
+        control: &Control,
+        (account, owner, opened_by): (&str, &str, &str),
+    ) -> Result<Opened, Failure> {
+        let now = self.clock.now();
+        if let Some(bootstrap) = self.bootstrap.as_ref().filter(|known| known.is(account)) {
+            let generation = Generation::Password(&bootstrap.password);
+            return self.sessions.open(&For { account, owner, generation, opened_by }, now);
+        }
+        let found = control.find_account(account).await?.filter(|found| found.is_open(now));
+        let generation = Generation::Stored(found.ok_or_else(unauthenticated)?.generation);
+        self.sessions.open(&For { account, owner, generation, opened_by }, now)
+    }
+
+    /// Whether the name is that of the account in the configuration, which no account in the control database may have.
+    pub(crate) fn is_bootstrap(&self, account: &str) -> bool {
+        self.bootstrap.as_ref().is_some_and(|known| known.is(account))
+    }
+
+    /// Digests of equal length are compared, in constant time; user and password are one input.
+    fn bootstrap_of(&self, digest: &Digest) -> Option<Arc<Identity>> {
+        let known = self.bootstrap.as_ref()?;
+        bool::from(known.digest.ct_eq(digest)).then(|| Arc::clone(&known.identity))
+    }
+
+    /// Counts an attempt of somebody who has proven nothing lately, or refuses it.
+    fn begin(&self, account: Option<&str>, address: Option<IpAddr>, via: &str) -> Result<(), Failure> {
+        self.attempts.begin(account, address).map_err(|wait| {
+            self.refuse(None, address, (via, "too_often"));
+            Failure::new(Code::TooManyRequests, "Too many log-ins that failed or are not known; try later.")
+                .retry_after(wait)
+        })
+    }
+
+    /// The hash of a new password, or what is wrong with it.
+    pub(crate) async fn hash_new(&self, password: SecretString) -> Result<String, Failure> {
+        let _permit = self.place_to_hash().await?;
+        let hashed = tokio::task::spawn_blocking(move || hash_password(&password)).await;
+        hashed.map_err(Failure::internal)?.map_err(|fault| Failure::field("password", fault))
+    }
+
+    async fn place_to_hash(&self) -> Result<SemaphorePermit<'_>, Failure> {
+        let busy = || Failure::new(Code::TooManyRequests, "Too many log-ins at once.").retry_after(PATIENCE);
+        let permit = tokio::time::timeout(PATIENCE, self.hashing.acquire()).await;
+        permit.map_err(|_| busy())?.map_err(|_| busy())
+    }
+
+    async fn hash(&self, password: SecretString, hash: Option<String>) -> Result<bool, Failure> {
+        let _permit = self.place_to_hash().await?;
+        let verify = move || verify_password(&password, hash.as_deref());
+        tokio::task::spawn_blocking(verify).await.map_err(Failure::internal)
+    }
+
+    fn check_open(&self, account: &Account, address: Option<IpAddr>, via: &str) -> Result<(), Failure> {
+        if account.is_open(self.clock.now()) {
+            return Ok(());
+        }
+        self.refuse(Some(&account.name), address, (via, "closed"));
+        Err(unauthenticated())
+    }
+
+    /// At most once a minute, since proofs are remembered for so long; it may fail without harm.
+    async fn was_here(&self, control: &Control, account: &Account) {
+        if let Err(failure) = control.account_was_here(&account.name, self.clock.now()).await {
+            tracing::debug!(%failure, "the time of a log-in was not written down");
+        }
+    }
+
+    fn keep(
+        &self,
+        digest: Digest,
+        identity: Identity,
+        ends: Option<Timestamp>,
+        begun: Epoch,
+    ) -> Arc<Identity> {
+        let identity = Arc::new(identity);
+        let left = ends.map(|ends| ends.duration_since(self.clock.now()));
+        let lifetime = left.map_or(LIFETIME, |left| Duration::try_from(left).unwrap_or_default());
+        self.proven.keep(digest, Arc::clone(&identity), lifetime, begun);
+        identity
+    }
+
+    fn refuse(&self, account: Option<&str>, address: Option<IpAddr>, why: (&str, &'static str)) {
+        self.refusals.login_failed(account, address, why, self.clock.now());
+    }
+}
+
+fn of_account(account: &Account, via: Via) -> Identity {
+    Identity {
+        account: account.name.clone(),
+        owner: account.name.clone(),
+        rights: account.rights(),
+        is_admin: account.kind == AccountKind::Admin,
+        via,
     }
 }
 
@@ -92,18 +370,29 @@ fn unauthenticated() -> Failure {
 
 #[cfg(test)]
 mod tests {
+    use rolecall_shared::domain::SystemClock;
+    use rolecall_shared::seal::{self, KeyRing};
+
     use super::*;
 
-    fn authenticator() -> Authenticator {
-        Authenticator::new(Some(&BootstrapAccount { user: "ops".into(), password: "p:ä".into() }))
+    fn authenticator(bootstrap: Option<&BootstrapAccount>) -> Authenticator {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("seal.keys");
+        seal::add_key(&file, SystemClock.now(), Duration::ZERO).unwrap();
+        let sessions = Sessions::new(KeyRing::load(&file).unwrap(), Duration::from_mins(1));
+        Authenticator::new(bootstrap, Attempts::new(10), sessions, Arc::new(SystemClock))
     }
 
     #[test]
     fn only_user_and_password_together_are_the_bootstrap_account() {
-        let authenticator = authenticator();
-        let is = |user, password| authenticator.is_bootstrap(&authenticator.proven.digest(user, password));
+        let account = BootstrapAccount { user: "ops".into(), password: "p:ä".into() };
+        let authenticator = authenticator(Some(&account));
+        let is = |user, password| {
+            authenticator.bootstrap_of(&authenticator.proven.digest(&["basic", user, password])).is_some()
+        };
         assert!(is("ops", "p:ä"));
         assert!(!is("ops", "p:") && !is("op", "sp:ä") && !is("", "") && !is("ops", ""));
-        assert!(!Authenticator::new(None).is_bootstrap(&[0; 32]));
+        assert!(super::tests::authenticator(None).bootstrap_of(&[0; 32]).is_none());
+        assert!(authenticator.is_bootstrap("ops") && !authenticator.is_bootstrap("op"));
     }
 }

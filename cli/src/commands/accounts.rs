@@ -1,49 +1,53 @@
-//! `rolecall accounts create`.
+//! `rolecall accounts create|list|set|delete`.
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 
 use anyhow::Context;
+use jiff::Timestamp;
 use rolecall_shared::config;
-use rolecall_shared::control::Control;
+use rolecall_shared::control::{Account, AccountChange, AccountEnd, Control, NewAccount};
 use rolecall_shared::credentials::{MAX_PASSWORD_BYTES, check_account_name, hash_password};
-use rolecall_shared::domain::{Clock as _, SystemClock};
+use rolecall_shared::domain::{AccountKind, Clock as _, Failure, Grants, MAX_PATTERNS, SystemClock};
 use rolecall_shared::seal::Password;
 use secrecy::SecretString;
-use serde_json::json;
+use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
-use crate::args::CreateAccount;
+use crate::args::{CreateAccount, Output, PasswordSource, SetAccount};
 use crate::operator;
 use crate::output::print;
+
+/// Accounts of one page.
+const PAGE: usize = 500;
 
 pub fn create(file: Option<&Path>, create: &CreateAccount) -> anyhow::Result<()> {
     let settings = config::Control::load(file)?;
     check_account_name(&create.name)?;
-    let (stated, generated) = match (&create.password_file, create.password_stdin) {
-        (Some(path), _) => (Some(from_file(path)?), None),
-        (None, true) => {
-            (Some(first_line(std::io::stdin().lock()).context("cannot read standard input")?), None)
-        }
-        (None, false) => (None, Some(Password::generate())),
+    check_lists(create.access.len(), create.deny.len())?;
+    let (stated, generated) = match stated(&create.password)? {
+        None if !create.unix => (None, Some(Password::generate())),
+        stated => (stated, None),
     };
-    let password = match (&stated, &generated) {
-        (Some(stated), _) => stated.clone(),
-        (None, Some(generated)) => SecretString::from(generated.expose()),
-        (None, None) => anyhow::bail!("there is no password"),
+    let password =
+        stated.or_else(|| generated.as_ref().map(|password| SecretString::from(password.expose())));
+    let new = NewAccount {
+        name: create.name.clone(),
+        password_hash: password.as_ref().map(hash_password).transpose()?,
+        kind: if create.admin { AccountKind::Admin } else { AccountKind::Basic },
+        grants: Grants { access: create.access.clone(), deny: create.deny.clone() },
+        expires_at: create.expires,
     };
-    let hash = hash_password(&password)?;
-    super::block_on(async {
-        let control = Control::new(&settings)?;
-        Ok(control.add_account(&create.name, &hash, &operator::actor(), SystemClock.now()).await?)
+    on_control(&settings, async |control| {
+        control.add_account(&new, &operator::actor(), SystemClock.now()).await
     })?;
     // Only now: a password that was printed for an account that was not made would be taken for one that works.
-    tell(create, generated.as_ref().map(Password::expose))
+    tell_created(create, generated.as_ref().map(Password::expose))
 }
 
-fn tell(create: &CreateAccount, generated: Option<&str>) -> anyhow::Result<()> {
+fn tell_created(create: &CreateAccount, generated: Option<&str>) -> anyhow::Result<()> {
     let name = &create.name;
-    let text = match (create.output.json, generated) {
+    let mut text = match (create.output.json, generated) {
         (true, None) => json!({ "account": name }).to_string(),
         (true, Some(password)) => json!({ "account": name, "password": password }).to_string(),
         (false, None) => format!("made the account {name}"),
@@ -51,7 +55,136 @@ fn tell(create: &CreateAccount, generated: Option<&str>) -> anyhow::Result<()> {
             format!("made the account {name} with this password, which is not shown again:\n{password}")
         }
     };
+    if !create.output.json && !create.admin && create.access.is_empty() {
+        text.push_str("\nit may do nothing yet: `rolecall accounts set ");
+        text.push_str(name);
+        text.push_str(" --access PATTERN`");
+    }
     print(&Zeroizing::new(text))
+}
+
+pub fn list(file: Option<&Path>, output: Output) -> anyhow::Result<()> {
+    let settings = config::Control::load(file)?;
+    let accounts = on_control(&settings, async |control| {
+        let mut accounts: Vec<Account> = Vec::new();
+        loop {
+            let after = accounts.last().map(|account| account.name.as_str());
+            let page = control.list_accounts(None, after, PAGE).await?;
+            let is_last = page.len() < PAGE;
+            accounts.extend(page);
+            if is_last {
+                return Ok(accounts);
+            }
+        }
+    })?;
+    if output.json {
+        let accounts: Vec<_> = accounts.iter().map(shown).collect();
+        return print(&json!({ "accounts": accounts }).to_string());
+    }
+    if accounts.is_empty() {
+        return print("there is no account; `rolecall accounts create NAME --admin` makes one");
+    }
+    let now = SystemClock.now();
+    let lines: Vec<_> = accounts.iter().map(|account| in_words(account, now)).collect();
+    print(&lines.join("\n"))
+}
+
+pub fn set(file: Option<&Path>, set: &SetAccount) -> anyhow::Result<()> {
+    let settings = config::Control::load(file)?;
+    check_lists(set.access.len(), set.deny.len())?;
+    let password = stated(&set.password)?;
+    let list = |stated: &Vec<_>, empty: bool| (empty || !stated.is_empty()).then(|| stated.clone());
+    let kind = match (set.admin, set.basic) {
+        (true, _) => Some(AccountKind::Admin),
+        (false, true) => Some(AccountKind::Basic),
+        (false, false) => None,
+    };
+    let change = AccountChange {
+        password_hash: password.as_ref().map(hash_password).transpose()?,
+        kind,
+        access: list(&set.access, set.no_access),
+        deny: list(&set.deny, set.no_deny),
+        disabled: (set.disable || set.enable).then_some(set.disable),
+        end: set.expires.map(AccountEnd::At).or(set.no_expiry.then_some(AccountEnd::Never)),
+        end_sessions: set.end_sessions,
+    };
+    anyhow::ensure!(change != AccountChange::default(), "nothing to change was named; see --help");
+    let account = on_control(&settings, async |control| {
+        control.change_account(&set.name, &change, &operator::actor(), SystemClock.now()).await
+    })?;
+    if set.output.json {
+        print(&shown(&account).to_string())
+    } else {
+        print(&in_words(&account, SystemClock.now()))
+    }
+}
+
+pub fn delete(file: Option<&Path>, name: &str, output: Output) -> anyhow::Result<()> {
+    let settings = config::Control::load(file)?;
+    on_control(&settings, async |control| {
+        control.remove_account(None, name, &operator::actor(), SystemClock.now()).await
+    })?;
+    if output.json {
+        print(&json!({ "account": name, "done": "deleted" }).to_string())
+    } else {
+        print(&format!("deleted the account {name} and its API tokens"))
+    }
+}
+
+pub(super) fn on_control<T>(
+    settings: &config::Control,
+    work: impl AsyncFnOnce(&Control) -> Result<T, Failure>,
+) -> anyhow::Result<T> {
+    super::block_on(async { Ok(work(&Control::new(settings)?).await?) })
+}
+
+fn check_lists(access: usize, deny: usize) -> anyhow::Result<()> {
+    anyhow::ensure!(
+        access <= MAX_PATTERNS && deny <= MAX_PATTERNS,
+        "a list has at most {MAX_PATTERNS} patterns"
+    );
+    Ok(())
+}
+
+fn shown(account: &Account) -> Value {
+    json!({
+        "account": account.name,
+        "type": account.kind_of_login.as_str(),
+        "kind": account.kind.as_str(),
+        "access": account.grants.access,
+        "deny": account.grants.deny,
+        "disabled": account.disabled_at.is_some(),
+        "expires_at": account.expires_at,
+        "created_at": account.created_at,
+        "updated_at": account.updated_at,
+        "last_login_at": account.last_login_at,
+    })
+}
+
+fn in_words(account: &Account, now: Timestamp) -> String {
+    let mut words = format!("{}  {} {}", account.name, account.kind_of_login, account.kind);
+    if !account.is_open(now) {
+        words.push_str(", closed");
+    } else if let Some(end) = account.expires_at {
+        words.push_str(&format!(", until {end}"));
+    }
+    if account.kind == AccountKind::Basic {
+        let list = |list: &[_]| list.iter().map(ToString::to_string).collect::<Vec<String>>().join(" ");
+        words.push_str(&format!("\n    access {}", list(&account.grants.access)));
+        if !account.grants.deny.is_empty() {
+            words.push_str(&format!("\n    deny {}", list(&account.grants.deny)));
+        }
+    }
+    words
+}
+
+/// The password that somebody stated.
+fn stated(source: &PasswordSource) -> anyhow::Result<Option<SecretString>> {
+    Ok(match (&source.password_file, source.password_stdin) {
+        (Some(path), _) => Some(from_file(path)?),
+        (None, true) => Some(first_line(std::io::stdin().lock()).context("cannot read standard input")?),
+        (None, false) => None,
+    })
 }
 
 fn from_file(path: &Path) -> anyhow::Result<SecretString> {

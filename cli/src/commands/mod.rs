@@ -10,6 +10,7 @@ mod keys;
 mod migrate;
 mod run;
 mod serve;
+mod tokens;
 mod version;
 mod worker;
 
@@ -31,6 +32,12 @@ pub fn dispatch(args: &Args) -> anyhow::Result<ExitCode> {
         Command::Keys { command: Keys::List(output) } => keys::list(file, *output)?,
         Command::Keys { command: Keys::Retire { id, output } } => keys::retire(file, id, *output)?,
         Command::Accounts { command: Accounts::Create(create) } => accounts::create(file, create)?,
+        Command::Accounts { command: Accounts::List(output) } => accounts::list(file, *output)?,
+        Command::Accounts { command: Accounts::Set(set) } => accounts::set(file, set)?,
+        Command::Accounts { command: Accounts::Delete { name, output } } => {
+            accounts::delete(file, name, *output)?;
+        }
+        Command::Tokens { command } => tokens::run(file, command)?,
         Command::Doctor(asked) => return doctor::run(file, asked),
         Command::Dead { command } => return dead::run(file, command),
         Command::Config { command: Config::Sample } => config::sample()?,

@@ -21,6 +21,8 @@ macro_rules! keys {
 /// The sections in the order of the sample file, each with what it is about.
 pub(super) const SECTIONS: &[(&str, &str)] = &[
     ("api", "The HTTP door: `rolecall api` and `rolecall serve`."),
+    ("auth", "Who may call, and how often."),
+    ("legacy", "What only older clients need."),
     (
         "account",
         "The account that exists before any other. Either this section, or `rolecall accounts create`.\n\
@@ -67,6 +69,18 @@ keys! {
         "The most sessions opened on targets at once for reading (check, roles).";
     API_STREAMS: Number = "api.max_waiting_streams" { default: 256, min: 1, max: 65_536 }
         "The most requests that wait for a ticket at once, event streams included.";
+
+    AUTH_SESSION: Period = "auth.session_seconds" { default: 3_600, min: 60, max: 86_400 }
+        "How long a session lasts that a log-in or a CI system's identity token opens.";
+    AUTH_LOGINS: Number = "auth.logins_per_minute" { default: 120, min: 1, max: 1_000_000 }
+        "The most credentials of one address in a minute that were not proven in the minute before, right or wrong.";
+    AUTH_ACCOUNT_RATE: Number = "auth.account_requests_per_second" { default: 2_000, min: 1, max: 1_000_000 }
+        "The most requests of one account in a second, ten times as many at once; more are answered 429.";
+    AUTH_ADDRESS_RATE: Number = "auth.address_requests_per_second" { default: 2_000, min: 1, max: 1_000_000 }
+        "The same for one address, whoever asks.";
+
+    LEGACY_GET_WRITES: Flag = "legacy.get_writes" { default: false }
+        "Whether /auth/user/add and /auth/user/change take a GET, with passwords in the address, as barman-api does.";
 
     ACCOUNT_USER: Plain = "account.user" { example: "admin", needed_by: "with account.password" }
         "Its name for HTTP Basic: 1 to 64 bytes without spaces, colons and control characters.";

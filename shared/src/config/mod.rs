@@ -24,8 +24,8 @@ mod urls;
 
 pub use sample::sample;
 pub use settings::{
-    Api, BootstrapAccount, Control, DefaultLogin, Log, RabbitMq, Redis, Seal, Settings, Target, Tickets,
-    Worker,
+    Api, Auth, BootstrapAccount, Control, DefaultLogin, Legacy, Log, RabbitMq, Redis, Seal, Settings, Target,
+    Tickets, Worker,
 };
 
 use std::collections::BTreeMap;

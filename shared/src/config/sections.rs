@@ -5,8 +5,8 @@ use secrecy::{ExposeSecret, SecretString};
 use super::reader::Reader;
 use super::shape::{Key, Secret, Text};
 use super::{
-    Api, BootstrapAccount, Control, DefaultLogin, Log, RabbitMq, Redis, Seal, Settings, Target, Tickets,
-    Worker, keys, kinds, passwords, urls,
+    Api, Auth, BootstrapAccount, Control, DefaultLogin, Legacy, Log, RabbitMq, Redis, Seal, Settings, Target,
+    Tickets, Worker, keys, kinds, passwords, urls,
 };
 use crate::credentials::check_account_name;
 use crate::domain::{HostKey, NameRules, RoleName};
@@ -14,6 +14,8 @@ use crate::domain::{HostKey, NameRules, RoleName};
 /// Everything. None means that a fault is in the reader's list.
 pub(super) fn settings(reader: &mut Reader) -> Option<Settings> {
     let api = api(reader);
+    let auth = auth(reader);
+    let legacy = Legacy { get_writes: reader.flag(&keys::LEGACY_GET_WRITES) };
     let account = account(reader);
     let worker = worker(reader);
     let rabbitmq = rabbitmq(reader);
@@ -28,6 +30,8 @@ pub(super) fn settings(reader: &mut Reader) -> Option<Settings> {
     let profiles = kinds::profiles(reader, &names);
     Some(Settings {
         api: api?,
+        auth,
+        legacy,
         account,
         worker,
         rabbitmq: rabbitmq?,
@@ -57,6 +61,15 @@ fn api(reader: &mut Reader) -> Option<Api> {
         listen: listen?,
     };
     Some(api)
+}
+
+fn auth(reader: &mut Reader) -> Auth {
+    Auth {
+        session: reader.period(&keys::AUTH_SESSION),
+        logins_per_minute: reader.number(&keys::AUTH_LOGINS),
+        account_requests_per_second: reader.number(&keys::AUTH_ACCOUNT_RATE),
+        address_requests_per_second: reader.number(&keys::AUTH_ADDRESS_RATE),
+    }
 }
 
 fn account(reader: &mut Reader) -> Option<BootstrapAccount> {

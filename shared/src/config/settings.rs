@@ -16,6 +16,10 @@ use crate::domain::{HostKey, NameRules, Profiles, RoleName};
 pub struct Settings {
     /// The HTTP door.
     pub api: Api,
+    /// Who may call, and how often.
+    pub auth: Auth,
+    /// What only older clients need.
+    pub legacy: Legacy,
     /// The account that exists before any other. None is no fault: there may be accounts in the control database,
     /// which only the api can see; it refuses to start with [`NO_ACCOUNT`](super::NO_ACCOUNT) if there are none.
     pub account: Option<BootstrapAccount>,
@@ -64,6 +68,26 @@ pub struct Api {
     pub target_reads: usize,
     /// The most requests that wait for a ticket at once, event streams included.
     pub max_waiting_streams: usize,
+}
+
+/// Who may call, and how often.
+#[derive(Debug, Clone)]
+pub struct Auth {
+    /// How long a session lasts.
+    pub session: Duration,
+    /// The most credentials of one address in a minute that were not proven in the minute before.
+    pub logins_per_minute: u32,
+    /// The most requests of one account in a second; ten times as many at once.
+    pub account_requests_per_second: u32,
+    /// The same for one address.
+    pub address_requests_per_second: u32,
+}
+
+/// What only older clients need.
+#[derive(Debug, Clone)]
+pub struct Legacy {
+    /// Whether calls that change something may be a GET.
+    pub get_writes: bool,
 }
 
 /// The account that exists before any other: section `account`, or `PG_API_USER` and `PG_API_PASS`.

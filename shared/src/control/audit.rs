@@ -51,6 +51,20 @@ impl Control {
         Ok(())
     }
 
+    /// The same for several that belong to no ticket, all or none.
+    pub async fn record_all(&self, events: &[Event]) -> Result<(), Failure> {
+        self.pool
+            .run(async |client| {
+                let transaction = client.transaction().await?;
+                for event in events {
+                    insert(&transaction, event).await?;
+                }
+                Ok(transaction.commit().await?)
+            })
+            .await?;
+        Ok(())
+    }
+
     /// Adds an event of something that may be done to a ticket more than once. The audit is unique per ticket and
     /// event, so it knows the first one by its ticket; those that follow name theirs in `detail.ticket` alone, as the
     /// first one does too.
@@ -98,7 +112,7 @@ impl Control {
 }
 
 const LIST: &str = "\
-    SELECT seq, event, at, ticket, account, owner, address, env, database, host, operation, kind, role, outcome, detail \
+    SELECT seq, event, at, ticket, account, owner, address, via, env, database, host, operation, kind, role, outcome, detail \
     FROM audit_inbox \
     WHERE ($1 IS NULL OR event = $1) \
       AND ($2 IS NULL OR ticket = $2) \
@@ -118,8 +132,8 @@ pub(super) async fn insert(client: &impl GenericClient, event: &Event) -> Result
     let statement = client
         .prepare_cached(
             "INSERT INTO audit_inbox (event, at, ticket, account, owner, address, env, database, host, operation, \
-                                      kind, role, outcome, detail) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) \
+                                      kind, role, outcome, detail, via) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) \
              ON CONFLICT (ticket, event) DO NOTHING",
         )
         .await?;
@@ -141,6 +155,7 @@ pub(super) async fn insert(client: &impl GenericClient, event: &Event) -> Result
                 &event.role,
                 &event.outcome,
                 &event.detail,
+                &event.actor.via,
             ],
         )
         .await?;
@@ -172,6 +187,7 @@ fn read(row: &Row) -> Result<Recorded, Error> {
                 account: row.try_get("account")?,
                 owner: row.try_get("owner")?,
                 address: row.try_get("address")?,
+                via: row.try_get("via")?,
             },
             target,
             host,

@@ -83,7 +83,7 @@ const SETTLE: &str = "\
     WITH item AS MATERIALIZED ( \
         SELECT * FROM jsonb_to_recordset($1::jsonb) AS item ( \
             position int, ticket uuid, job jsonb, ending jsonb, state text, attempts int, owner text, account text, \
-            address text, env text, database text, host text, operation text, kind text, role text, \
+            address text, via text, env text, database text, host text, operation text, kind text, role text, \
             submitted_at timestamptz, finished_at timestamptz, secret_expires_at timestamptz, event text, \
             outcome text, detail jsonb \
         ) \
@@ -96,9 +96,9 @@ const SETTLE: &str = "\
         ON CONFLICT (ticket) DO NOTHING \
         RETURNING ticket \
     ) \
-    INSERT INTO audit_inbox (event, at, ticket, account, owner, address, env, database, host, operation, kind, role, \
-                             outcome, detail) \
-    SELECT event, finished_at, ticket, account, owner, address, env, database, host, operation, kind, role, \
+    INSERT INTO audit_inbox (event, at, ticket, account, owner, address, via, env, database, host, operation, kind, \
+                             role, outcome, detail) \
+    SELECT event, finished_at, ticket, account, owner, address, via, env, database, host, operation, kind, role, \
            outcome, detail \
     FROM item JOIN settled USING (ticket) ORDER BY position \
     ON CONFLICT (ticket, event) DO NOTHING";
@@ -117,6 +117,7 @@ fn item(position: usize, settlement: &Settlement) -> Result<Value, serde_json::E
         "owner": job.actor.owner,
         "account": job.actor.account,
         "address": job.actor.address,
+        "via": job.actor.via,
         "env": job.target.env,
         "database": job.target.database,
         "host": job.host,

@@ -10,7 +10,9 @@
 //!
 //! Tested in `tests/tests/control/` against a real server.
 
+mod account_changes;
 mod accounts;
+mod api_tokens;
 mod audit;
 mod changes;
 mod error;
@@ -19,22 +21,27 @@ mod history;
 mod hosts;
 mod inspect;
 mod migrate;
+mod notices;
 mod pool;
 mod registry;
 mod rows;
 mod secrets;
+mod sessions;
 mod switches;
 mod targets;
 mod tls;
 mod unread;
 
+pub use account_changes::{AccountChange, AccountEnd, NewAccount};
 pub use accounts::Account;
+pub use api_tokens::{ApiToken, MAX_TOKENS};
 pub use audit::{EventFilter, Recorded};
 pub use changes::{NewTarget, Put};
 pub use history::Settlement;
 pub use hosts::{Host, Pause};
 pub use inspect::ControlReport;
 pub use migrate::migrate;
+pub use notices::Notices;
 pub use secrets::{Take, Taken};
 pub use switches::Switch;
 
@@ -113,6 +120,8 @@ mod tests {
         moves(|control| control.find_history(&[]));
         moves(|control| control.expire_unread(Timestamp::UNIX_EPOCH, Timestamp::UNIX_EPOCH, 1));
         moves(|control| control.find_account(""));
+        moves(|control| control.use_api_token(&[], Timestamp::UNIX_EPOCH));
+        moves(|control| control.is_session_revoked(uuid::Uuid::nil()));
         moves(|control| control.find_taken(TicketId::derived("", "")));
     }
 }

@@ -6,7 +6,9 @@ use std::time::Duration;
 use deadpool_postgres::{Client, Manager, ManagerConfig, RecyclingMethod, Runtime};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::time::{Instant, timeout_at};
-use tokio_postgres::Config;
+use tokio_postgres::tls::MakeTlsConnect;
+use tokio_postgres::{Config, Socket};
+use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::error::Error;
 use super::tls;
@@ -30,10 +32,13 @@ pub(super) enum Guard {
     Migrations,
 }
 
+type TlsStream = <MakeRustlsConnect as MakeTlsConnect<Socket>>::Stream;
+
 /// Shared by all clones.
 #[derive(Clone)]
 pub(super) struct Pool {
     connections: deadpool_postgres::Pool,
+    config: Config,
     timeout: Duration,
 }
 
@@ -74,7 +79,7 @@ impl Pool {
         // timeout; that call then throws away all idle ones (see `run`).
         let recycling = ManagerConfig { recycling_method: RecyclingMethod::Fast };
         let connections =
-            deadpool_postgres::Pool::builder(Manager::from_config(config, connector, recycling))
+            deadpool_postgres::Pool::builder(Manager::from_config(config.clone(), connector, recycling))
                 .max_size(size)
                 .wait_timeout(Some(timeout))
                 .create_timeout(Some(timeout))
@@ -82,7 +87,7 @@ impl Pool {
                 .runtime(Runtime::Tokio1)
                 .build()
                 .map_err(Failure::internal)?;
-        Ok(Self { connections, timeout })
+        Ok(Self { connections, config, timeout })
     }
 
     /// Does `work` on a connection. Waiting for the connection, opening it and all of the work together end within
@@ -112,6 +117,21 @@ impl Pool {
     /// A connection for as long as it is held; closed when it is dropped.
     pub(super) async fn session(&self) -> Result<Lease, Error> {
         self.lease(Instant::now() + self.timeout).await
+    }
+
+    /// The longest wait for an answer.
+    pub(super) fn timeout(&self) -> Duration {
+        self.timeout
+    }
+
+    /// A connection that is none of the pool's, to be driven by whoever asks for it.
+    pub(super) async fn connect_alone(
+        &self,
+    ) -> Result<(tokio_postgres::Client, tokio_postgres::Connection<Socket, TlsStream>), Error> {
+        let tls = tls::connector(self.config.get_ssl_mode()).map_err(|error| Error::Away(error.into()))?;
+        let connecting = self.config.connect(tls);
+        let connected = tokio::time::timeout(self.timeout, connecting).await.map_err(|_| Error::TimedOut)?;
+        connected.map_err(|error| Error::Away(super::error::described(error)))
     }
 
     async fn lease(&self, deadline: Instant) -> Result<Lease, Error> {

@@ -5,7 +5,7 @@ use std::error::Error as StdError;
 use tokio_postgres::Row;
 
 use super::error::Error;
-use crate::domain::{DatabaseName, Env, HostKey, TargetKey};
+use crate::domain::{DatabaseName, Env, HostKey, InvalidPattern, Pattern, TargetKey};
 
 /// A row that another version of Rolecall, or somebody's hand, wrote.
 #[derive(Debug, thiserror::Error)]
@@ -54,4 +54,14 @@ pub(super) fn host_key(table: &'static str, row: &Row) -> Result<HostKey, Error>
 pub(super) fn lock_database(table: &'static str, row: &Row) -> Result<DatabaseName, Error> {
     Ok(DatabaseName::from_stored(row.try_get("lock_database")?)
         .map_err(|fault| UnreadableRow::because(table, "lock_database", fault))?)
+}
+
+/// A list of patterns of rights.
+pub(super) fn patterns(
+    table: &'static str,
+    column: &'static str,
+    texts: Vec<&str>,
+) -> Result<Vec<Pattern>, UnreadableRow> {
+    let parsed: Result<Vec<Pattern>, InvalidPattern> = texts.into_iter().map(str::parse).collect();
+    parsed.map_err(|fault| UnreadableRow::because(table, column, Box::new(fault)))
 }

@@ -89,6 +89,7 @@ impl Control {
                             (&event.operation, Type::TEXT),
                             (&event.kind, Type::TEXT),
                             (&event.role, Type::TEXT),
+                            (&actor.via, Type::TEXT),
                         ],
                     )
                     .await?;
@@ -128,8 +129,8 @@ const TAKE: &str = "\
         RETURNING ticket \
     ) \
     INSERT INTO audit_inbox (event, at, ticket, account, owner, address, env, database, host, operation, kind, role, \
-                             detail) \
-    SELECT $7, $3, ticket, $4, $5, $6, $8, $9, $10, $11, $12, $13, '{}' FROM mine \
+                             detail, via) \
+    SELECT $7, $3, ticket, $4, $5, $6, $8, $9, $10, $11, $12, $13, '{}', $14 FROM mine \
     RETURNING seq";
 
 const FIND: &str = "SELECT claim, at, account, address FROM secrets_taken WHERE ticket = $1";

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 
 use super::{Setting, Statement, plan, script};
 use crate::domain::{
-    Actor, DatabaseName, Env, HostKey, Job, KindName, Mark, Operation, Profile, Profiles, RoleName,
+    Actor, DatabaseName, Env, HostKey, Job, KindName, Mark, Operation, Profile, Profiles, Rights, RoleName,
     SchemaName, TargetKey, TicketId,
 };
 use crate::seal::Verifier;
@@ -89,11 +89,12 @@ fn job_in(database_name: &str, operation: Operation) -> Job {
         operation,
         target: TargetKey { env: Env::parse("dev").unwrap(), database: database(database_name) },
         host: HostKey::new("db1.example.com", 5432).unwrap(),
-        actor: Actor { account: "ci".into(), owner: "ci".into(), address: None },
+        actor: Actor { account: "ci".into(), owner: "ci".into(), address: None, via: None },
         fingerprint: String::new(),
         submitted_at: Timestamp::UNIX_EPOCH,
         deadline_at: Timestamp::UNIX_EPOCH,
         metadata: BTreeMap::new(),
+        rights: Rights::all(),
         replay_of: None,
     }
 }

@@ -58,6 +58,20 @@ event_names! {
     AccountAdded = "account.added";
     /// An account was changed.
     AccountChanged = "account.changed";
+    /// An account was removed.
+    AccountRemoved = "account.removed";
+    /// An API token was made.
+    TokenAdded = "token.added";
+    /// An API token was revoked.
+    TokenRevoked = "token.revoked";
+    /// Somebody proved who they are and got a session.
+    SessionOpened = "session.opened";
+    /// A session was ended before its time.
+    SessionRevoked = "session.revoked";
+    /// Somebody did not prove who they are.
+    LoginFailed = "login.failed";
+    /// Somebody wanted what they may not.
+    AccessDenied = "access.denied";
 }
 
 /// One row of the audit. Holds no password and nothing that opens one.

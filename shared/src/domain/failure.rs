@@ -133,6 +133,18 @@ codes! {
     DefaultLoginNotAllowed = "default_login_not_allowed", Invalid;
     /// There is an account of that name.
     AccountExists = "account_exists", Conflict;
+    /// No such account, or none this caller may see.
+    AccountNotFound = "account_not_found", NotFound;
+    /// No administrator would be left.
+    LastAdmin = "last_admin", Forbidden;
+    /// No such API token, or none this caller may see.
+    TokenNotFound = "token_not_found", NotFound;
+    /// The account has as many API tokens as it may have.
+    TooManyTokens = "too_many_tokens", Conflict;
+    /// The identity token opened a session before.
+    IdentityTokenUsed = "identity_token_used", Unauthenticated;
+    /// The identity token is not one of ours to trust, or no binding is for it.
+    IdentityTokenRefused = "identity_token_refused", Unauthenticated;
     /// The target has unfinished jobs.
     JobsWaiting = "jobs_waiting", Conflict;
     /// The resource changed since the caller read it.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{HostKey, Operation, TargetKey, TicketId};
+use super::{HostKey, Operation, Rights, TargetKey, TicketId};
 
 /// Who asked, for ownership and audit.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -16,6 +16,9 @@ pub struct Actor {
     pub owner: String,
     /// The caller's network address, if there is one.
     pub address: Option<String>,
+    /// By which proof, such as `basic` or `api_token ID`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub via: Option<String>,
 }
 
 /// One operation on one target, as it was accepted. Immutable; its ticket moves.
@@ -41,6 +44,10 @@ pub struct Job {
     /// The caller's own labels.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub metadata: BTreeMap<String, String>,
+    /// What the submitter may do where it depends on the role: its kind, and through which target it was made. Without
+    /// any it is everything.
+    #[serde(default, skip_serializing_if = "Rights::are_all")]
+    pub rights: Rights,
     /// The failed ticket that an operator had done again by this job.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replay_of: Option<TicketId>,

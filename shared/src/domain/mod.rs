@@ -3,6 +3,7 @@
 //! Owns names, ids, kinds, targets, operations, jobs, the ticket's state machine and failures. Does no I/O,
 //! reads no clock and draws no randomness. Tested beside each file.
 
+mod account;
 mod clock;
 mod event;
 mod failure;
@@ -16,6 +17,7 @@ mod rights;
 mod target;
 pub mod ticket;
 
+pub use account::{AccountKind, AccountType, InvalidAccountKind, InvalidAccountType};
 pub use clock::{Clock, SystemClock};
 pub use event::{Event, EventName};
 pub use failure::{Class, Code, Failure, FieldFault};

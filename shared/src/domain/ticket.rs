@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Code, Job};
+use super::{Code, Job, KindName};
 
 /// Where a ticket stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -134,6 +134,9 @@ pub enum Ending {
         /// Until when the password can be taken, if there is one.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         secret_expires_at: Option<Timestamp>,
+        /// The kind of the role by its mark, of a job that states none and found one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        kind: Option<KindName>,
     },
     /// Cannot be done.
     Failed {
@@ -149,6 +152,14 @@ pub enum Ending {
 }
 
 impl Ending {
+    /// The kind of the role, where the job does not state it and the role's mark does.
+    pub fn kind(&self) -> Option<&KindName> {
+        match self {
+            Self::Succeeded { kind, .. } => kind.as_ref(),
+            Self::Failed { .. } | Self::Cancelled | Self::Expired => None,
+        }
+    }
+
     /// Until when the password can be taken, if there is one.
     pub fn secret_expires_at(&self) -> Option<Timestamp> {
         match self {

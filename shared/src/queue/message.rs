@@ -63,7 +63,7 @@ fn describe(error: &serde_json::Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{Actor, DatabaseName, Env, Operation, RoleName, TargetKey, TicketId};
+    use crate::domain::{Actor, DatabaseName, Env, Operation, Rights, RoleName, TargetKey, TicketId};
     use jiff::Timestamp;
 
     fn job() -> Job {
@@ -75,11 +75,17 @@ mod tests {
                 database: DatabaseName::parse("myapp_dev").unwrap(),
             },
             host: "db.example.com:5432".parse().unwrap(),
-            actor: Actor { account: "ci".into(), owner: "ci".into(), address: Some("10.0.0.1".into()) },
+            actor: Actor {
+                account: "ci".into(),
+                owner: "ci".into(),
+                address: Some("10.0.0.1".into()),
+                via: None,
+            },
             fingerprint: "f".into(),
             submitted_at: Timestamp::from_second(1_700_000_000).unwrap(),
             deadline_at: Timestamp::from_second(1_700_000_900).unwrap(),
             metadata: [("pipeline".to_owned(), "4711".to_owned())].into(),
+            rights: Rights::all(),
             replay_of: None,
         }
     }

@@ -6,6 +6,7 @@
 //!
 //! Tested beside each file; that PostgreSQL takes the verifiers, by real log-ins in the end-to-end suites.
 
+mod api_token;
 mod error;
 mod key_file;
 mod keys;
@@ -17,11 +18,12 @@ mod verifier;
 
 use crate::domain::TicketId;
 
+pub use api_token::ApiTokenText;
 pub use error::{KeyRingError, OpenError};
 pub use keys::{KeyState, SEALS_AFTER, add_key, list_keys, retire_key};
 pub use password::Password;
 pub use random::random_bytes;
-pub use ring::{KeyRing, RELOAD_EVERY};
+pub use ring::{DerivedKey, KeyRing, RELOAD_EVERY};
 pub use verifier::Verifier;
 
 /// What a ticket's sealed password is bound to: taken out of one ticket and put into another, it does not open.

@@ -13,7 +13,9 @@ use std::time::Duration;
 
 use chacha20poly1305::aead::{Aead, Generate, KeyInit, Payload};
 use chacha20poly1305::{XChaCha20Poly1305, XNonce};
+use hmac::{Hmac, Mac};
 use jiff::Timestamp;
+use sha2::Sha256;
 use zeroize::Zeroizing;
 
 use super::key_file::{EntryState, KeyFile, Material, is_id};
@@ -24,6 +26,9 @@ pub const RELOAD_EVERY: Duration = Duration::from_secs(10);
 
 const VERSION: u8 = 1;
 const NONCE_BYTES: usize = 24;
+
+/// A key for another purpose than sealing; wiped when dropped.
+pub type DerivedKey = Zeroizing<[u8; 32]>;
 
 /// A shared handle on the keys of a file: clones see the same keys, also after a reload.
 #[derive(Clone)]
@@ -88,6 +93,22 @@ impl KeyRing {
             .map_err(|_| OpenError::Broken)
     }
 
+    /// A key for another purpose than sealing, with the id of the one it is derived from: HMAC-SHA-256 of the purpose
+    /// under the key that seals now. It comes and goes with that key.
+    ///
+    /// Fails only with [`KeyRingError::Empty`].
+    pub fn derive(&self, purpose: &str, now: Timestamp) -> Result<(String, DerivedKey), KeyRingError> {
+        let keys = self.keys();
+        let (id, key) =
+            sealing(&keys, now).ok_or_else(|| KeyRingError::Empty { file: self.0.file.clone() })?;
+        Ok((id.to_owned(), derived(key, purpose)))
+    }
+
+    /// The same from the key of this id, if the ring holds it.
+    pub fn derive_again(&self, id: &str, purpose: &str) -> Option<DerivedKey> {
+        self.keys().get(id).map(|key| derived(key, purpose))
+    }
+
     /// The id of the key that sealed this, whether the ring holds it or not; `None` if it has not the form of
     /// something sealed. The id is not authenticated until it is opened.
     pub fn key_id_of(sealed: &[u8]) -> Option<&str> {
@@ -132,6 +153,15 @@ fn sealing(keys: &Keys, now: Timestamp) -> Option<(&str, &Key)> {
         .map(|(id, key)| (id.as_str(), key))
 }
 
+fn derived(key: &Key, purpose: &str) -> DerivedKey {
+    // One block of SHA-256, which is how HMAC fills up a shorter key (RFC 2104, section 2).
+    let mut block = Zeroizing::new([0_u8; 64]);
+    block[..key.material.len()].copy_from_slice(&*key.material);
+    let mut mac = <Hmac<Sha256> as hmac::KeyInit>::new((&*block).into());
+    mac.update(purpose.as_bytes());
+    Zeroizing::new(mac.finalize().into_bytes().into())
+}
+
 fn cipher(key: &Key) -> XChaCha20Poly1305 {
     XChaCha20Poly1305::new((&*key.material).into())
 }
@@ -174,6 +204,15 @@ mod tests {
         add_key(&file, at(0), SEALS_AFTER).unwrap();
         let ring = KeyRing::load(&file).unwrap();
         (folder, file, ring)
+    }
+
+    #[test]
+    fn keys_for_other_purposes_come_from_the_one_that_seals() {
+        let (_folder, _file, ring) = ring();
+        let (id, key) = ring.derive("sessions", at(0)).unwrap();
+        assert_eq!(ring.derive_again(&id, "sessions"), Some(key.clone()));
+        assert_ne!(ring.derive_again(&id, "other"), Some(key));
+        assert_eq!(ring.derive_again("unknown", "sessions"), None);
     }
 
     #[test]

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use rolecall_shared::domain::{
-    Actor, Clock, DatabaseName, Env, HostKey, Job, Operation, RoleName, SystemClock, TargetKey, TicketId,
+    Actor, Clock, DatabaseName, Env, HostKey, Job, Operation, Rights, RoleName, SystemClock, TargetKey,
+    TicketId,
 };
 use uuid::Uuid;
 
@@ -29,11 +30,12 @@ pub fn job_on(host: &HostKey) -> Job {
             database: DatabaseName::parse("myapp_dev").expect("a database"),
         },
         host: host.clone(),
-        actor: Actor { account: "ci".to_owned(), owner: "ci".to_owned(), address: None },
+        actor: Actor { account: "ci".to_owned(), owner: "ci".to_owned(), address: None, via: None },
         fingerprint: "f".to_owned(),
         submitted_at: now,
         deadline_at: now + Duration::from_mins(15),
         metadata: [("pipeline".to_owned(), "4711".to_owned())].into(),
+        rights: Rights::all(),
         replay_of: None,
     }
 }

@@ -12,7 +12,7 @@ use jiff::{SignedDuration, Timestamp};
 use rolecall_shared::config;
 use rolecall_shared::domain::ticket::{Ending, Outcome, State, Ticket};
 use rolecall_shared::domain::{
-    Actor, ClaimId, Clock, Code, DatabaseName, Env, HostKey, Job, Operation, RoleName, SystemClock,
+    Actor, ClaimId, Clock, Code, DatabaseName, Env, HostKey, Job, Operation, Rights, RoleName, SystemClock,
     TargetKey, TicketId,
 };
 use rolecall_shared::tickets::{Accepted, Claimed, ClosingAs, Settled, Tickets};
@@ -106,11 +106,17 @@ pub fn job_on(host: &HostKey) -> Job {
             database: DatabaseName::parse("myapp_dev").expect("a name"),
         },
         host: host.clone(),
-        actor: Actor { account: "ci".into(), owner: "ci".into(), address: Some("127.0.0.1".into()) },
+        actor: Actor {
+            account: "ci".into(),
+            owner: "ci".into(),
+            address: Some("127.0.0.1".into()),
+            via: None,
+        },
         fingerprint: "5d41402abc4b2a76b9719d911017c592".into(),
         submitted_at: now,
         deadline_at: now + SignedDuration::from_mins(15),
         metadata: BTreeMap::from([("pipeline".to_owned(), "4711 \"quoted\" é\n".to_owned())]),
+        rights: Rights::all(),
         replay_of: None,
     }
 }
@@ -131,6 +137,7 @@ pub fn succeeded() -> Ending {
         outcome: Outcome::PasswordReset,
         missing: Vec::new(),
         secret_expires_at: Timestamp::from_second(1_900_000_000).ok(),
+        kind: None,
     }
 }
 

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use rolecall_shared::domain::{
-    Actor, DatabaseName, Env, HostKey, Job, KindName, Operation, RoleName, TargetKey, TicketId,
+    Actor, DatabaseName, Env, HostKey, Job, KindName, Operation, Rights, RoleName, TargetKey, TicketId,
 };
 
 /// A moment of the tests' own: midday of a day plus some seconds.
@@ -25,7 +25,12 @@ fn at(seconds: i64) -> Timestamp {
 }
 
 fn actor(account: &str) -> Actor {
-    Actor { account: account.into(), owner: format!("{account}/subject"), address: Some("192.0.2.7".into()) }
+    Actor {
+        account: account.into(),
+        owner: format!("{account}/subject"),
+        address: Some("192.0.2.7".into()),
+        via: Some("basic".into()),
+    }
 }
 
 fn key(env: &str, database: &str) -> TargetKey {
@@ -51,6 +56,7 @@ fn create_role(role: &str) -> Job {
         submitted_at: at(1),
         deadline_at: at(901),
         metadata: [("pipeline".to_owned(), "'4711\" \u{1F980}".to_owned())].into(),
+        rights: Rights::all(),
         replay_of: None,
     }
 }

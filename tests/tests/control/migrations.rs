@@ -86,10 +86,13 @@ async fn the_writers_rights_are_exactly_these() {
         rights,
         [
             "accounts: SELECT INSERT UPDATE DELETE",
+            "api_tokens: SELECT INSERT UPDATE DELETE",
             "audit_inbox: SELECT INSERT",
             "history: SELECT INSERT",
             "hosts: SELECT INSERT UPDATE DELETE",
+            "identity_tokens_used: SELECT INSERT DELETE",
             "refinery_schema_history: SELECT",
+            "revoked_sessions: SELECT INSERT DELETE",
             "secrets_taken: SELECT INSERT",
             "targets: SELECT INSERT UPDATE DELETE",
         ]

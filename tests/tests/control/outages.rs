@@ -3,12 +3,13 @@
 use std::time::{Duration, Instant};
 
 use rolecall_shared::config;
-use rolecall_shared::control::{Control, Settlement, migrate};
+use rolecall_shared::control::{Control, NewAccount, Settlement, migrate};
 use rolecall_shared::domain::ticket::Ending;
-use rolecall_shared::domain::{Code, Failure};
+use rolecall_shared::domain::{AccountKind, Code, Failure};
 use rolecall_tests::control::ControlDatabase;
 use rolecall_tests::stack::Stack;
 
+use crate::accounts::new;
 use crate::proxy::Proxy;
 use crate::{actor, at, create_role, key, until_lock_waits};
 
@@ -145,7 +146,7 @@ async fn a_server_that_only_reads_is_away() {
     let alter = format!("ALTER DATABASE {}", database.name);
     superuser.batch_execute(&format!("{alter} SET default_transaction_read_only = on")).await.unwrap();
     let control = Control::new(&database.settings()).unwrap();
-    let added = control.add_account("ci", "x", &actor("root"), at(1)).await.unwrap_err();
+    let added = control.add_account(&new("ci", AccountKind::Basic), &actor("root"), at(1)).await.unwrap_err();
     for failure in [control.ping().await.unwrap_err(), added] {
         assert_eq!(failure.code(), Code::ControlDatabaseUnavailable);
         assert!(failure.to_string().contains("read-only"), "{failure}");
@@ -160,7 +161,8 @@ async fn a_server_that_only_reads_is_away() {
 async fn an_error_of_ours_keeps_its_cause_and_not_the_row() {
     let (_database, control) = ControlDatabase::migrated(Stack::shared()).await;
     // Breaks a CHECK; PostgreSQL's DETAIL repeats the whole row.
-    let failure = control.add_account("ci", "hunter2", &actor("root"), at(1)).await.unwrap_err();
+    let account = NewAccount { password_hash: Some("hunter2".into()), ..new("ci", AccountKind::Basic) };
+    let failure = control.add_account(&account, &actor("root"), at(1)).await.unwrap_err();
     assert_eq!(failure.code(), Code::Internal);
     let chain = failure.cause_chain().unwrap();
     assert!(chain.contains("accounts_password_hash_form") && chain.contains("23514"), "{chain}");

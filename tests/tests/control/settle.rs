@@ -15,6 +15,7 @@ fn created(job: Job) -> Settlement {
         outcome: Outcome::Created,
         missing: vec!["SELECT on \"t\"".into()],
         secret_expires_at: Some(at(3600)),
+        kind: None,
     };
     Settlement { job, ending, finished_at: at(2), attempts: 1 }
 }

@@ -146,7 +146,7 @@ async fn work(rolecall: &Running, secrets: &mut Secrets) {
     }
     let (second, password) = second_account(rolecall, client, "second");
     secrets.add("the second account's password", password);
-    second.get("/api/v2/targets").await.expect(200);
+    second.get("/api/v2/targets").await.expect_problem(403, "forbidden");
     fail(rolecall).await;
 }
 

@@ -14,7 +14,9 @@ use crate::scene::{SOON, create, make, pause, resume};
 
 /// A second account, made as an operator makes one.
 pub(crate) fn second_account(rolecall: &Installation, client: &Client, name: &str) -> (Client, String) {
-    let out = run_well(&rolecall.environment(), rolecall.dir(), &["accounts", "create", name, "--json"]);
+    let rights = ["--access", "submit:*/*:*", "--access", "reveal:*/*:*"];
+    let command = [&["accounts", "create", name, "--json"][..], &rights].concat();
+    let out = run_well(&rolecall.environment(), rolecall.dir(), &command);
     let made: Value = serde_json::from_str(&out).unwrap();
     let password = made["password"].as_str().unwrap();
     (client.as_account(name, password), password.to_owned())

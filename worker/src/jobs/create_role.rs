@@ -5,7 +5,7 @@ use rolecall_shared::domain::ticket::Outcome;
 use rolecall_shared::domain::{Code, Job, KindName, Mark, Profile, RoleName};
 use rolecall_shared::target::RoleProbe;
 
-use super::{Decision, Facts};
+use super::{Decision, Done, Facts};
 use crate::lane::{Prepared, failed};
 
 /// A role that is there is not touched, unless its mark says that this very ticket made it: then an earlier start
@@ -33,20 +33,20 @@ pub(super) fn decide(
                 profile,
                 &prepared.verifier,
             ),
-            outcome: Outcome::Created,
+            done: Done::stated(Outcome::Created),
             leaves: Some((role.clone(), RoleProbe { mark: Some(mark), protected: None })),
         },
         Some(probe) if probe.mark.as_ref() == Some(&mark) => {
             if prepared.fresh && !facts.taken.contains(&job.ticket) {
                 Decision::Apply {
                     statements: ddl::reset_password(role, &prepared.verifier),
-                    outcome: Outcome::Created,
+                    done: Done::stated(Outcome::Created),
                     leaves: None,
                 }
             } else {
-                Decision::Already(Outcome::Created)
+                Decision::Already(Done::stated(Outcome::Created))
             }
         }
-        Some(_) => Decision::Already(Outcome::AlreadyExists),
+        Some(_) => Decision::Already(Done::stated(Outcome::AlreadyExists)),
     }
 }

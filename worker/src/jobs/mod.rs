@@ -9,7 +9,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use rolecall_shared::ddl::Statement;
 use rolecall_shared::domain::ticket::{Ending, Outcome};
-use rolecall_shared::domain::{Code, Env, Job, Operation, Profile, RoleName, TicketId};
+use rolecall_shared::domain::{
+    Code, Job, KindName, Need, Operation, Permission, Profile, RoleName, TargetKey, TicketId,
+};
 use rolecall_shared::target::RoleProbe;
 
 use crate::lane::{Prepared, failed};
@@ -21,14 +23,34 @@ pub(crate) enum Decision {
         /// In order.
         statements: Vec<Statement>,
         /// What it means when they are committed.
-        outcome: Outcome,
+        done: Done,
         /// What the next job of the same transaction finds.
         leaves: Option<(RoleName, RoleProbe)>,
     },
     /// Nothing to run: it is done already, by this very ticket or because there is nothing to do.
-    Already(Outcome),
+    Already(Done),
     /// Nothing to run: it cannot be done.
     End(Ending),
+}
+
+/// What was done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Done {
+    pub(crate) outcome: Outcome,
+    /// The kind of the role by its mark, where the job does not state it.
+    pub(crate) kind: Option<KindName>,
+}
+
+impl Done {
+    /// To a role whose kind the job states.
+    fn stated(outcome: Outcome) -> Self {
+        Self { outcome, kind: None }
+    }
+
+    /// To a role that was there.
+    fn found(outcome: Outcome, found: &RoleProbe) -> Self {
+        Self { outcome, kind: found.mark.as_ref().map(|mark| mark.kind.clone()) }
+    }
 }
 
 /// What was asked of our own servers for a decision.
@@ -36,8 +58,8 @@ pub(crate) enum Decision {
 pub(crate) struct Facts {
     /// Jobs whose password has left already.
     pub(crate) taken: BTreeSet<TicketId>,
-    /// The environment of the target through which a ticket made its role.
-    pub(crate) envs: BTreeMap<TicketId, Env>,
+    /// The target through which a ticket made its role.
+    pub(crate) made_through: BTreeMap<TicketId, TargetKey>,
 }
 
 /// Decides one job.
@@ -59,20 +81,38 @@ pub(crate) fn decide(
     }
 }
 
-/// The rules for every operation on a role that is there: `Err` is how the job ends.
-fn may_change(job: &Job, found: Option<&RoleProbe>, facts: &Facts) -> Result<(), Ending> {
+/// The rules for every operation on a role that is there: the role, or `Err` is how the job ends.
+///
+/// Whose role it is says its mark. The submitter needs the right for its kind on the job's target, and on the target
+/// through which it was made; for a role without a mark, or with one that nobody remembers, the right for every kind.
+fn may_change<'a>(job: &Job, found: Option<&'a RoleProbe>, facts: &Facts) -> Result<&'a RoleProbe, Ending> {
     let Some(probe) = found else {
         return Err(failed(Code::RoleNotFound, "There is no role of that name on the target."));
     };
     if let Some(reason) = probe.protected {
         return Err(failed(Code::RoleProtected, &format!("The role is {reason}.")));
     }
-    let made_in = probe.mark.as_ref().and_then(|mark| facts.envs.get(&mark.ticket));
-    if made_in.is_some_and(|env| *env != job.target.env) {
+    let made = probe.mark.as_ref().and_then(|mark| Some((mark, facts.made_through.get(&mark.ticket)?)));
+    let Some((mark, made_through)) = made else {
+        must(job, &Need::on(Permission::Submit, &job.target))?;
+        return Ok(probe);
+    };
+    if made_through.env != job.target.env {
         return Err(failed(
             Code::RoleOfAnotherEnv,
             "The role was made through a target of another environment; use that environment's target.",
         ));
     }
-    Ok(())
+    for target in [&job.target, made_through] {
+        must(job, &Need::on(Permission::Submit, target).of_kind(&mark.kind))?;
+    }
+    Ok(probe)
+}
+
+fn must(job: &Job, need: &Need<'_>) -> Result<(), Ending> {
+    if job.rights.allow(need) {
+        return Ok(());
+    }
+    let detail = format!("The account may not do this to this role; it would need {need}.");
+    Err(failed(Code::Forbidden, &detail))
 }

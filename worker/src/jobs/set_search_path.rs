@@ -5,7 +5,7 @@ use rolecall_shared::domain::ticket::Outcome;
 use rolecall_shared::domain::{Job, RoleName, SchemaName};
 use rolecall_shared::target::RoleProbe;
 
-use super::{Decision, Facts, may_change};
+use super::{Decision, Done, Facts, may_change};
 
 /// Done again it sets the same path again.
 pub(super) fn decide(
@@ -16,9 +16,9 @@ pub(super) fn decide(
 ) -> Decision {
     match may_change(job, found, facts) {
         Err(ending) => Decision::End(ending),
-        Ok(()) => Decision::Apply {
+        Ok(found) => Decision::Apply {
             statements: ddl::set_search_path(role, &job.target.database, schemas),
-            outcome: Outcome::SearchPathSet,
+            done: Done::found(Outcome::SearchPathSet, found),
             leaves: None,
         },
     }

@@ -18,7 +18,7 @@ use rolecall_shared::tickets::Touched;
 use super::opening::HostSession;
 use super::{Trouble, grants, secrets};
 use crate::Worker;
-use crate::jobs::{self, Decision, Facts};
+use crate::jobs::{self, Decision, Done, Facts};
 use secrets::Prepared;
 
 /// How often a statement is tried again in place when the server asks for it.
@@ -75,7 +75,7 @@ struct Ready<'a> {
 }
 
 /// What the transaction did, by position.
-type Outcomes = Vec<Result<Outcome, Ending>>;
+type Outcomes = Vec<Result<Done, Ending>>;
 
 enum Together {
     Committed(Outcomes),
@@ -137,7 +137,7 @@ impl Execution<'_> {
         for (ready, outcome) in ready.iter().zip(outcomes) {
             let ending = match outcome {
                 // It is committed: what is not said now is found done when the jobs run again.
-                Ok(outcome) => self.succeeded(ready, outcome, session).await.map_err(|trouble| Stopped {
+                Ok(done) => self.succeeded(ready, done, session).await.map_err(|trouble| Stopped {
                     trouble: Trouble::Host(trouble),
                     give_back: Some(Touched::Perhaps),
                 })?,
@@ -192,15 +192,15 @@ impl Execution<'_> {
         for ready in ready {
             // What an earlier job of this transaction does to a role, the next one finds.
             outcomes.push(match self.decide(ready, &known, &facts) {
-                Decision::Apply { statements: more, outcome, leaves } => {
+                Decision::Apply { statements: more, done, leaves } => {
                     statements.extend(more);
                     if let Some((role, probe)) = leaves {
                         known.insert(role, probe);
                     }
-                    Ok(outcome)
+                    Ok(done)
                 }
                 Decision::End(ending) => Err(ending),
-                Decision::Already(outcome) => Ok(outcome),
+                Decision::Already(done) => Ok(done),
             });
         }
         if !statements.is_empty()
@@ -228,7 +228,7 @@ impl Execution<'_> {
         ready: &Ready<'_>,
         part: &[Ready<'_>],
         session: &Session,
-    ) -> Result<Result<Outcome, Ending>, Stopped> {
+    ) -> Result<Result<Done, Ending>, Stopped> {
         let role = ready.item.job.operation.role().clone();
         for tries in 0..TRIES_IN_PLACE {
             // Around the look as well: whatever is refused is refused to this job alone.
@@ -261,18 +261,16 @@ impl Execution<'_> {
         part: &[Ready<'_>],
         session: &Session,
         role: &RoleName,
-    ) -> Result<Result<Result<Outcome, Ending>, TargetError>, Stopped> {
+    ) -> Result<Result<Result<Done, Ending>, TargetError>, Stopped> {
         let known = match session.probe(std::slice::from_ref(role)).await {
             Ok(known) => known,
             Err(error) => return Ok(Err(error)),
         };
         let facts = self.facts(std::slice::from_ref(ready), part, &known).await?;
         Ok(match self.decide(ready, &known, &facts) {
-            Decision::Apply { statements, outcome, .. } => {
-                session.execute(&statements).await.map(|()| Ok(outcome))
-            }
+            Decision::Apply { statements, done, .. } => session.execute(&statements).await.map(|()| Ok(done)),
             Decision::End(ending) => Ok(Err(ending)),
-            Decision::Already(outcome) => Ok(Ok(outcome)),
+            Decision::Already(done) => Ok(Ok(done)),
         })
     }
 
@@ -284,8 +282,9 @@ impl Execution<'_> {
         part: &[Ready<'_>],
         known: &BTreeMap<RoleName, RoleProbe>,
     ) -> Result<Facts, Failure> {
-        let envs = part.iter().map(|ready| &ready.item.job).map(|job| (job.ticket, job.target.env.clone()));
-        let mut facts = Facts { envs: envs.collect(), ..Facts::default() };
+        let jobs = part.iter().map(|ready| &ready.item.job);
+        let made_through = jobs.map(|job| (job.ticket, job.target.clone())).collect();
+        let mut facts = Facts { made_through, ..Facts::default() };
         let mut makers = BTreeSet::new();
         for ready in ready {
             let job = &ready.item.job;
@@ -301,10 +300,10 @@ impl Execution<'_> {
             }
         }
         let unknown: Vec<TicketId> =
-            makers.into_iter().filter(|ticket| !facts.envs.contains_key(ticket)).collect();
+            makers.into_iter().filter(|ticket| !facts.made_through.contains_key(ticket)).collect();
         if !unknown.is_empty() {
             let history = self.worker.control.find_history(&unknown).await?;
-            facts.envs.extend(history.into_iter().map(|(ticket, ended)| (ticket, ended.job.target.env)));
+            facts.made_through.extend(history.into_iter().map(|(ticket, ended)| (ticket, ended.job.target)));
         }
         Ok(facts)
     }
@@ -334,7 +333,7 @@ impl Execution<'_> {
     async fn succeeded(
         &self,
         ready: &Ready<'_>,
-        outcome: Outcome,
+        Done { outcome, kind }: Done,
         lock: &Session,
     ) -> Result<Ending, TargetError> {
         let missing = match ready.profile {
@@ -346,7 +345,7 @@ impl Execution<'_> {
         };
         let lifetime = self.worker.settings.tickets.secret_ttl;
         let secret_expires_at = outcome.has_secret().then(|| self.worker.clock.now() + lifetime);
-        Ok(Ending::Succeeded { outcome, missing, secret_expires_at })
+        Ok(Ending::Succeeded { outcome, missing, secret_expires_at, kind })
     }
 }
 

@@ -31,7 +31,7 @@ impl FromRequest<Arc<App>> for JsonObject {
 
     async fn from_request(request: Request, app: &Arc<App>) -> Result<Self, Problem> {
         let is_json = is_json(request.headers());
-        let bytes = read(request, app.settings.api.max_body_bytes).await?;
+        let bytes = read_bytes(request, app.settings.api.max_body_bytes).await?;
         if !is_json {
             let detail = "Send the body as JSON, with Content-Type: application/json.";
             return Err(Failure::new(Code::UnsupportedMediaType, detail).into());
@@ -45,7 +45,7 @@ impl FromRequest<Arc<App>> for OptionalJsonObject {
 
     async fn from_request(request: Request, app: &Arc<App>) -> Result<Self, Problem> {
         let is_json = is_json(request.headers());
-        let bytes = read(request, app.settings.api.max_body_bytes).await?;
+        let bytes = read_bytes(request, app.settings.api.max_body_bytes).await?;
         if bytes.is_empty() {
             return Ok(Self(Map::new()));
         }
@@ -64,7 +64,8 @@ fn is_json(headers: &HeaderMap) -> bool {
     essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json"))
 }
 
-async fn read(request: Request, limit: usize) -> Result<Vec<u8>, Failure> {
+/// The bytes of a body: at most `limit` of them, and within the time that bodies have.
+pub(crate) async fn read_bytes(request: Request, limit: usize) -> Result<Vec<u8>, Failure> {
     let stated = request.headers().get(CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse::<usize>().ok());
     if stated.is_some_and(|length| length > limit) {
         return Err(too_large(limit));
@@ -140,6 +141,6 @@ mod tests {
         assert_eq!(collect(body(16), 16).await.unwrap().len(), 16);
         assert_eq!(collect(body(17), 16).await.unwrap_err().code(), Code::BodyTooLarge);
         let request = Request::builder().header(CONTENT_LENGTH, "17").body(Body::empty()).unwrap();
-        assert_eq!(read(request, 16).await.unwrap_err().code(), Code::BodyTooLarge);
+        assert_eq!(read_bytes(request, 16).await.unwrap_err().code(), Code::BodyTooLarge);
     }
 }

@@ -1,10 +1,8 @@
 //! Who is calling: asked once per request, before anything of it is read.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
-use axum::extract::{ConnectInfo, FromRequestParts, Request, State};
-use axum::http::header::AUTHORIZATION;
+use axum::extract::{FromRequestParts, Request, State};
 use axum::http::request::Parts;
 use axum::middleware::Next;
 use axum::response::Response;
@@ -12,7 +10,7 @@ use rolecall_shared::domain::Failure;
 
 use super::problem::Problem;
 use crate::App;
-use crate::auth::Caller;
+use crate::auth::{Caller, door};
 
 /// Lets nobody in who has not proven who they are.
 pub(super) async fn require(
@@ -20,12 +18,7 @@ pub(super) async fn require(
     mut request: Request,
     next: Next,
 ) -> Result<Response, Problem> {
-    let address = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip());
-    // Of two, a proxy in front might have looked at the other one.
-    let mut headers = request.headers().get_all(AUTHORIZATION).iter();
-    let header = headers.next().filter(|_| headers.next().is_none());
-    let caller = app.authenticator.identify(&app.control, header, address).await?;
-    tracing::Span::current().record("account", caller.account.as_str());
+    let caller = door::enter(&app, request.headers(), request.extensions()).await?;
     request.extensions_mut().insert(caller);
     Ok(next.run(request).await)
 }

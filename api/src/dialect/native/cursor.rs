@@ -45,13 +45,17 @@ fn write(list: &str, key: &[String]) -> String {
 
 /// The key in a cursor of that list with so many parts.
 pub(super) fn read<const N: usize>(list: &str, cursor: &str) -> Result<[String; N], Failure> {
-    let malformed = || Failure::new(Code::MalformedRequest, "`cursor` is not one that this list has given.");
     let bytes = URL_SAFE_NO_PAD.decode(cursor).map_err(|_| malformed())?;
     let (of, key): (String, Vec<String>) = serde_json::from_slice(&bytes).map_err(|_| malformed())?;
     if of != list {
         return Err(malformed());
     }
     key.try_into().map_err(|_| malformed())
+}
+
+/// The failure for everything that is no cursor of its list.
+pub(super) fn malformed() -> Failure {
+    Failure::new(Code::MalformedRequest, "`cursor` is not one that this list has given.")
 }
 
 #[cfg(test)]

@@ -85,6 +85,18 @@ impl<'a> Fields<'a> {
         value.as_bool()
     }
 
+    /// A list of strings, if the field is there.
+    pub(super) fn texts(&self, field: &'static str) -> Option<Vec<String>> {
+        let items = self.value(field)?.as_array();
+        let texts = items.and_then(|items| {
+            items.iter().map(|item| item.as_str().map(str::to_owned)).collect::<Option<Vec<_>>>()
+        });
+        if texts.is_none() {
+            self.fault(field, "must be a list of strings");
+        }
+        texts
+    }
+
     /// A TCP port, if the field is there.
     pub(super) fn port(&self, field: &'static str) -> Option<u16> {
         let value = self.value(field)?;

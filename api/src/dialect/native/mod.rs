@@ -6,7 +6,7 @@
 
 mod audit;
 mod batch;
-mod body;
+pub(crate) mod body;
 mod caller;
 mod cursor;
 mod events;
@@ -20,11 +20,13 @@ mod prefer;
 pub(crate) mod problem;
 mod roles;
 mod secrets;
+mod sessions;
 mod switches;
 mod target_body;
 mod targets;
 mod ticket_body;
 mod tickets;
+mod tokens;
 
 use std::sync::Arc;
 
@@ -62,4 +64,8 @@ pub(crate) fn open_routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(switches::drain))
         .routes(routes!(switches::resume))
         .routes(routes!(audit::list))
+        .routes(routes!(tokens::list, tokens::add))
+        .routes(routes!(tokens::revoke))
+        .routes(routes!(sessions::open))
+        .routes(routes!(sessions::end))
 }

@@ -7,6 +7,7 @@ use axum::extract::{FromRequestParts, Path, Query};
 use axum::http::request::Parts;
 use rolecall_shared::domain::{Code, DatabaseName, Env, Failure, HostKey, TargetKey, TicketId};
 use serde::de::DeserializeOwned;
+use uuid::Uuid;
 
 use super::cursor::{DEFAULT_LIMIT, MAX_LIMIT};
 use super::problem::Problem;
@@ -43,6 +44,35 @@ impl<S: Send + Sync> FromRequestParts<S> for TargetPath {
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let (env, database): (String, String) = path(parts, state).await?;
         Ok(Self(target_key(&env, &database).ok_or_else(targets::not_found)?))
+    }
+}
+
+/// The API token of the path. What is no id is the id of no token.
+pub(super) struct TokenPath(pub(super) Uuid);
+
+impl<S: Send + Sync> FromRequestParts<S> for TokenPath {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let text: String = path(parts, state).await?;
+        let missing = |_| Failure::new(Code::TokenNotFound, "There is no such API token.");
+        Ok(Self(text.parse().map_err(missing)?))
+    }
+}
+
+/// The session of the path; none is the caller's own, `current`.
+pub(super) struct SessionPath(pub(super) Option<Uuid>);
+
+impl<S: Send + Sync> FromRequestParts<S> for SessionPath {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let text: String = path(parts, state).await?;
+        if text == "current" {
+            return Ok(Self(None));
+        }
+        let malformed = |_| malformed("The id of a session is a UUID, or `current`.");
+        Ok(Self(Some(text.parse().map_err(malformed)?)))
     }
 }
 

@@ -13,6 +13,9 @@ use utoipa::{PartialSchema, ToSchema};
 /// RFC 7617: the charset tells a browser to send UTF-8.
 const CHALLENGE: HeaderValue = HeaderValue::from_static(r#"Basic realm="rolecall", charset="UTF-8""#);
 
+/// RFC 6750: API tokens and sessions.
+const BEARER: HeaderValue = HeaderValue::from_static(r#"Bearer realm="rolecall""#);
+
 /// A failure on its way out. Making a response of it logs the internal cause, once.
 #[derive(Debug)]
 pub(crate) struct Problem(pub(crate) Failure);
@@ -126,7 +129,7 @@ pub(super) fn body(failure: &Failure) -> ProblemBody {
 }
 
 /// Logs what the caller is not told. The span of the request carries its id.
-pub(super) fn log(failure: &Failure) {
+pub(crate) fn log(failure: &Failure) {
     let Some(cause) = failure.cause_chain() else { return };
     let (code, ticket) = (failure.code().as_str(), failure.ticket().map(tracing::field::display));
     match failure.code().class() {
@@ -158,6 +161,7 @@ impl IntoResponse for Problem {
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         if class == Class::Unauthenticated {
             headers.insert(WWW_AUTHENTICATE, CHALLENGE);
+            headers.append(WWW_AUTHENTICATE, BEARER);
         }
         if let Some(delay) = failure.retry_delay() {
             // Whole seconds, upwards: a shorter wait would be refused again.

@@ -262,6 +262,7 @@ mod tests {
             outcome: Outcome::Created,
             missing: vec!["SELECT on t".into()],
             secret_expires_at: None,
+            kind: None,
         };
         let mut view = view(State::Succeeded, Some(ending));
         view.secret = Some(SecretView { available: true, expires_at: Some(Timestamp::UNIX_EPOCH) });

@@ -31,8 +31,12 @@ pub async fn a_secret_lives_until_it_is_settled_and_a_while(subject: Subject) {
 
 /// It was made before the outcome was known.
 pub async fn a_secret_nobody_needs_goes(subject: Subject) {
-    let existed =
-        Ending::Succeeded { outcome: Outcome::AlreadyExists, missing: Vec::new(), secret_expires_at: None };
+    let existed = Ending::Succeeded {
+        outcome: Outcome::AlreadyExists,
+        missing: Vec::new(),
+        secret_expires_at: None,
+        kind: None,
+    };
     for ending in [failed(), existed] {
         let (job, claim) = subject.running().await;
         subject.tickets.keep_secrets(&[(job.ticket, b"sealed".to_vec())]).await.expect("kept");

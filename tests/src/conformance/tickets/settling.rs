@@ -15,6 +15,7 @@ pub async fn a_settled_ticket_says_how_it_ended(subject: Subject) {
         outcome: Outcome::Created,
         missing: vec!["SELECT on \"t\"".into()],
         secret_expires_at: Some(SystemClock.now()),
+        kind: None,
     };
     for ending in [succeeded(), failed(), partly] {
         let (job, claim) = subject.running().await;

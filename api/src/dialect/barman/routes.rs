@@ -1,0 +1,135 @@
+//! The calls.
+
+use std::sync::Arc;
+
+use axum::extract::{Request, State};
+use axum::http::Method;
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum::{Json, Router};
+use rolecall_shared::control::Account;
+use rolecall_shared::domain::{AccountKind, AccountType, Code, Failure, Grants};
+use secrecy::SecretString;
+use serde_json::{Value, json};
+
+use super::answer::{Refusal, done};
+use super::parameters::Parameters;
+use crate::App;
+use crate::app::accounts::{self, AskedAccount, AskedChange};
+use crate::app::tokens;
+use crate::auth::{Caller, door};
+
+const FIELDS: [&str; 4] = ["username", "password", "access", "deny"];
+
+/// Every call of this dialect; all of them ask who is calling.
+pub(crate) fn routes(app: &Arc<App>) -> Router<Arc<App>> {
+    Router::new()
+        .route("/auth/token", get(token).post(token))
+        .route("/auth/user", get(own))
+        .route("/auth/user/list", get(list))
+        .route("/auth/user/add", get(add).post(add))
+        .route("/auth/user/change", get(change).post(change))
+        .method_not_allowed_fallback(method_not_allowed)
+        .route_layer(from_fn_with_state(Arc::clone(app), require))
+}
+
+async fn require(State(app): State<Arc<App>>, mut request: Request, next: Next) -> Result<Response, Refusal> {
+    let caller = door::enter(&app, request.headers(), request.extensions()).await?;
+    request.extensions_mut().insert(caller);
+    Ok(next.run(request).await)
+}
+
+async fn method_not_allowed() -> Refusal {
+    Failure::new(Code::MethodNotAllowed, "This call does not offer this method; see Allow.").into()
+}
+
+async fn token(State(app): State<Arc<App>>, caller: Caller) -> Result<Response, Refusal> {
+    let opened = tokens::open_session(&caller, &app).await?;
+    Ok(Json(json!({ "token": opened.token.as_str() })).into_response())
+}
+
+async fn own(State(app): State<Arc<App>>, caller: Caller) -> Result<Response, Refusal> {
+    // The account of the configuration stands in no table and may do everything.
+    if app.authenticator.is_bootstrap(&caller.account) {
+        let all: Grants = Grants { access: vec![everything()?], deny: Vec::new() };
+        return Ok(done(&shown(&caller.account, &all)));
+    }
+    let account = accounts::find(&caller, &app, None, &caller.account).await?;
+    Ok(done(&of_account(&account)?))
+}
+
+async fn list(State(app): State<Arc<App>>, caller: Caller) -> Result<Response, Refusal> {
+    let accounts = accounts::list(&caller, &app, None).await?;
+    let accounts: Vec<_> = accounts.iter().map(of_account).collect::<Result<_, _>>()?;
+    Ok(done(&json!(accounts)))
+}
+
+async fn add(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    method: Method,
+    parameters: Parameters,
+) -> Result<Response, Refusal> {
+    may_write(&app, &method)?;
+    accounts::may_write(&caller, &app)?;
+    parameters.only(&FIELDS)?;
+    let name = parameters.required("username")?;
+    let asked = AskedAccount {
+        name: name.to_owned(),
+        password: Some(SecretString::from(parameters.required("password")?)),
+        kind: AccountKind::Basic,
+        access: parameters.patterns("access")?.unwrap_or_default(),
+        deny: parameters.patterns("deny")?.unwrap_or_default(),
+        expires_at: None,
+    };
+    let grants = Grants { access: asked.access.clone(), deny: asked.deny.clone() };
+    accounts::add(&caller, &app, asked).await?;
+    Ok(done(&shown(name, &grants)))
+}
+
+async fn change(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    method: Method,
+    parameters: Parameters,
+) -> Result<Response, Refusal> {
+    may_write(&app, &method)?;
+    parameters.only(&FIELDS)?;
+    let name = parameters.required("username")?;
+    if name != caller.account {
+        accounts::may_write(&caller, &app)?;
+    }
+    let asked = AskedChange {
+        password: parameters.text("password").map(SecretString::from),
+        access: parameters.patterns("access")?,
+        deny: parameters.patterns("deny")?,
+        ..AskedChange::default()
+    };
+    let account = accounts::change(&caller, &app, Some(AccountType::Inet), name, asked).await?;
+    Ok(done(&of_account(&account)?))
+}
+
+/// A GET that changes something is repeated by whatever fetches addresses, and its password is in every log on the way.
+fn may_write(app: &App, method: &Method) -> Result<(), Refusal> {
+    if method == Method::POST || (method == Method::GET && app.settings.legacy.get_writes) {
+        return Ok(());
+    }
+    let detail = "Send it as POST, the parameters as a form in the body (or set legacy.get_writes).";
+    Err(Failure::new(Code::MethodNotAllowed, detail).into())
+}
+
+fn of_account(account: &Account) -> Result<Value, Refusal> {
+    Ok(match account.kind {
+        AccountKind::Basic => shown(&account.name, &account.grants),
+        AccountKind::Admin => shown(&account.name, &Grants { access: vec![everything()?], deny: Vec::new() }),
+    })
+}
+
+fn everything() -> Result<rolecall_shared::domain::Pattern, Failure> {
+    "*:*/*:*".parse().map_err(Failure::internal)
+}
+
+fn shown(name: &str, grants: &Grants) -> Value {
+    json!({ "username": name, "access": grants.access, "deny": grants.deny })
+}
