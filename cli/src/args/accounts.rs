@@ -76,6 +76,7 @@ pub struct CreateAccount {
 
 /// `rolecall accounts set`.
 #[derive(Debug, ClapArgs)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of the command line")]
 pub struct SetAccount {
     /// Which.
     pub name: String,

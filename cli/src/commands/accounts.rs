@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use rolecall_shared::config;
 use rolecall_shared::control::{Account, AccountChange, AccountEnd, Control, NewAccount};
 use rolecall_shared::credentials::{MAX_PASSWORD_BYTES, check_account_name, hash_password};
-use rolecall_shared::domain::{AccountKind, Clock as _, Failure, Grants, MAX_PATTERNS, SystemClock};
+use rolecall_shared::domain::{AccountKind, Clock as _, Failure, Grants, MAX_PATTERNS, Pattern, SystemClock};
 use rolecall_shared::seal::Password;
 use secrecy::SecretString;
 use serde_json::{Value, json};
@@ -162,20 +162,22 @@ fn shown(account: &Account) -> Value {
 }
 
 fn in_words(account: &Account, now: Timestamp) -> String {
-    let mut words = format!("{}  {} {}", account.name, account.kind_of_login, account.kind);
-    if !account.is_open(now) {
-        words.push_str(", closed");
-    } else if let Some(end) = account.expires_at {
-        words.push_str(&format!(", until {end}"));
+    let end = match account.expires_at {
+        _ if !account.is_open(now) => ", closed".to_owned(),
+        Some(end) => format!(", until {end}"),
+        None => String::new(),
+    };
+    let head = format!("{}  {} {}{end}", account.name, account.kind_of_login, account.kind);
+    let line = |name: &str, patterns: &[Pattern]| {
+        let patterns: Vec<_> = patterns.iter().map(ToString::to_string).collect();
+        format!("    {name} {}", patterns.join(" "))
+    };
+    let Grants { access, deny } = &account.grants;
+    match account.kind {
+        AccountKind::Admin => head,
+        AccountKind::Basic if deny.is_empty() => [head, line("access", access)].join("\n"),
+        AccountKind::Basic => [head, line("access", access), line("deny", deny)].join("\n"),
     }
-    if account.kind == AccountKind::Basic {
-        let list = |list: &[_]| list.iter().map(ToString::to_string).collect::<Vec<String>>().join(" ");
-        words.push_str(&format!("\n    access {}", list(&account.grants.access)));
-        if !account.grants.deny.is_empty() {
-            words.push_str(&format!("\n    deny {}", list(&account.grants.deny)));
-        }
-    }
-    words
 }
 
 /// The password that somebody stated.
