@@ -1,9 +1,11 @@
 //! Who is calling.
 //!
 //! Owns the caller's identity and how it is proven. A password is compared, verified or hashed here and goes no
-//! further; it is in no log, no failure and no cache (a cache key is a keyed hash). Tested beside each file.
+//! further; it is in no log, no failure and no cache (a cache key is a keyed hash). [`oidc`] takes an issuer's word in
+//! place of a password. Tested beside each file.
 
 mod basic;
+pub mod oidc;
 mod proven;
 mod verify;
 

@@ -2,6 +2,7 @@
 
 mod accounts;
 mod api;
+mod auth;
 mod config;
 mod dead;
 mod doctor;
@@ -17,7 +18,7 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 
-use crate::args::{Accounts, Args, Command, Config, Keys};
+use crate::args::{Accounts, Args, Auth, Command, Config, Keys};
 
 /// Does what was typed.
 pub fn dispatch(args: &Args) -> anyhow::Result<ExitCode> {
@@ -31,6 +32,7 @@ pub fn dispatch(args: &Args) -> anyhow::Result<ExitCode> {
         Command::Keys { command: Keys::List(output) } => keys::list(file, *output)?,
         Command::Keys { command: Keys::Retire { id, output } } => keys::retire(file, id, *output)?,
         Command::Accounts { command: Accounts::Create(create) } => accounts::create(file, create)?,
+        Command::Auth { command: Auth::Explain(asked) } => return auth::explain(file, asked),
         Command::Doctor(asked) => return doctor::run(file, asked),
         Command::Dead { command } => return dead::run(file, command),
         Command::Config { command: Config::Sample } => config::sample()?,
