@@ -5,7 +5,7 @@
 //! has confirmed.
 //!
 //! * `app`: the use cases, without HTTP; each takes the caller first. [`dead`] is an operator's, for the command line.
-//! * `auth`: who is calling.
+//! * `auth`: who is calling. [`oidc`] is the part of it that `rolecall auth explain` shares.
 //! * `dialect`: HTTP in and out, one folder per dialect; each file parses, calls one use case and phrases the
 //!   answer.
 //! * `router`: every mount on one page; `layers`: what every request passes through.
@@ -26,5 +26,6 @@ mod serve;
 mod waiters;
 
 pub use app::{App, Parts, dead};
+pub use auth::oidc;
 pub use openapi::document as openapi_document;
 pub use serve::run;

@@ -67,6 +67,12 @@ pub enum Command {
         #[command(subcommand)]
         command: Tokens,
     },
+    /// Callers that prove who they are by the ID token of an issuer.
+    Auth {
+        /// What to do with them.
+        #[command(subcommand)]
+        command: Auth,
+    },
     /// Look at every server and target, and say for what is wrong what to type next. Changes nothing.
     ///
     /// A fault keeps Rolecall from working and ends it with 1. A warning is a promise in danger, or a target on which
@@ -119,6 +125,27 @@ pub enum Keys {
         #[command(flatten)]
         output: Output,
     },
+}
+
+/// `rolecall auth`.
+#[derive(Debug, Subcommand)]
+pub enum Auth {
+    /// Say what becomes of an ID token, and why: what is wrong with it, and which claims of which binding match.
+    ///
+    /// Ends with 0 if the token would be taken, and with 1 if not. Reads the configuration's issuers alone, and asks
+    /// the issuer for its keys. What the token says is printed; the token is not. It is not used up.
+    Explain(Explain),
+}
+
+/// `rolecall auth explain`.
+#[derive(Debug, ClapArgs)]
+pub struct Explain {
+    /// Read the token from a file; without it from standard input.
+    #[arg(long, value_name = "FILE")]
+    pub token_file: Option<PathBuf>,
+    /// How to print.
+    #[command(flatten)]
+    pub output: Output,
 }
 
 /// `rolecall doctor`.

@@ -11,6 +11,7 @@
 //! * [`process`]: `rolecall api`, `worker` or `serve` as a process, with its log, its end and its sudden end.
 //! * [`client`]: a caller over HTTP.
 //! * [`gateway`]: stands before a server, which it can make silent or unreachable.
+//! * [`issuer`]: an OpenID provider that makes ID tokens.
 //! * [`settled`]: in which order jobs ended.
 //! * [`product`]: what the binary says of itself, for suites about files and documents.
 //! * [`conformance`]: what every implementation of a port must do. [`redis_server`]: a Redis of a test's own.
@@ -53,6 +54,7 @@ pub mod control;
 pub mod eventually;
 pub mod gateway;
 pub mod installation;
+pub mod issuer;
 pub mod private_stack;
 pub mod process;
 pub mod product;
@@ -66,6 +68,7 @@ pub use client::{Answer, Client};
 pub use eventually::eventually;
 pub use gateway::Gateway;
 pub use installation::Installation;
+pub use issuer::Issuer;
 pub use private_stack::PrivateStack;
 pub use process::Process;
 pub use running::Running;

@@ -108,6 +108,7 @@ fn make_settings() -> Settings {
         log: config::Log { json: false, filter: "info".into() },
         names: NameRules::default(),
         profiles: Profiles::default(),
+        oidc: config::Oidc::default(),
     }
 }
 

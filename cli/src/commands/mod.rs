@@ -2,6 +2,7 @@
 
 mod accounts;
 mod api;
+mod auth;
 mod config;
 mod dead;
 mod doctor;
@@ -18,7 +19,7 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 
-use crate::args::{Accounts, Args, Command, Config, Keys};
+use crate::args::{Accounts, Args, Auth, Command, Config, Keys};
 
 /// Does what was typed.
 pub fn dispatch(args: &Args) -> anyhow::Result<ExitCode> {
@@ -38,6 +39,7 @@ pub fn dispatch(args: &Args) -> anyhow::Result<ExitCode> {
             accounts::delete(file, name, *output)?;
         }
         Command::Tokens { command } => tokens::run(file, command)?,
+        Command::Auth { command: Auth::Explain(asked) } => return auth::explain(file, asked),
         Command::Doctor(asked) => return doctor::run(file, asked),
         Command::Dead { command } => return dead::run(file, command),
         Command::Config { command: Config::Sample } => config::sample()?,

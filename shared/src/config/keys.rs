@@ -1,7 +1,7 @@
 //! The table of all keys: the loader reads through it, unknown keys are told by it, the sample file is printed
 //! from it. A key that is not here does not exist.
 
-use super::shape::{Address, Choice, Entry, Flag, Key, Names, Number, Period, Plain, Secret, Text};
+use super::shape::{Address, Choice, Claims, Entry, Flag, Key, Names, Number, Period, Plain, Secret, Text};
 use crate::domain::NameRules;
 
 use std::borrow::Cow;
@@ -47,6 +47,23 @@ pub(super) const SECTIONS: &[(&str, &str)] = &[
         "Kinds of roles. The built-in ones are app, app-k8s, devqa, devlead, readonly and dba; a section\n\
          [kinds.NAME] changes one of them key by key, or adds a kind (which must state naming and\n\
          connection_limit). Shown is the built-in kind app.",
+    ),
+    (
+        "oidc.github",
+        "Issuers whose ID tokens are taken in place of a password, one section [oidc.NAME] each (NAME: a-z, then\n\
+         a-z 0-9 -): a pipeline's token proves which repository runs it, and gets a short-lived one of ours.\n\
+         `rolecall auth explain` says what becomes of a token. Shown is GitHub Actions.",
+    ),
+    (
+        "oidc.github.bindings.deploy",
+        "Who may come, one section [oidc.NAME.bindings.BINDING] each. The first binding by name whose claims all\n\
+         match is taken.",
+    ),
+    (
+        "oidc.github.bindings.deploy.claims",
+        "What the token must say. One of repository, repository_id, repository_owner, repository_owner_id,\n\
+         project_path, project_id, namespace_path, namespace_id or sub must be among it: without one, everybody\n\
+         who has an account at the issuer would be let in.",
     ),
 ];
 
@@ -212,4 +229,42 @@ keys! {
         "If not empty, the only environments in which the kind may be made.";
     KIND_NEVER_IN: Names = "kinds.*.never_in_envs" { default: &[], example: &[] }
         "Environments in which the kind may not be made.";
+
+    OIDC_ISSUER: Plain = "oidc.*.issuer"
+        { example: "https://token.actions.githubusercontent.com", needed_by: "in each of these sections" }
+        "The issuer, exactly as its tokens name it (`iss`). https, but for a loopback address.";
+    OIDC_AUDIENCE: Plain = "oidc.*.audience"
+        { example: "https://rolecall.example.com", needed_by: "in each of these sections" }
+        "What tokens must be made for (`aud`). A name of this installation alone, so that a token which another\n\
+         service was given opens nothing here.";
+    OIDC_ALGORITHMS: Names = "oidc.*.algorithms" { default: &["RS256"], example: &["RS256", "ES256"] }
+        "How tokens may be signed: RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384, EdDSA.";
+    OIDC_JWKS_URL: Plain = "oidc.*.jwks_url"
+        { example: "https://token.actions.githubusercontent.com/.well-known/jwks", needed_by: "without discovery" }
+        "Where the issuer's keys are. Without this and jwks_file they are looked for below\n\
+         issuer/.well-known/openid-configuration.";
+    OIDC_JWKS_FILE: Plain = "oidc.*.jwks_file"
+        { example: "/etc/rolecall/github.jwks.json", needed_by: "where the issuer cannot be reached" }
+        "The issuer's keys as a file, in place of jwks_url.";
+    OIDC_LEEWAY: Period = "oidc.*.leeway_seconds" { default: 60, min: 0, max: 300 }
+        "By how much the clocks of issuer and Rolecall may differ.";
+    OIDC_MAX_AGE: Period = "oidc.*.max_age_seconds" { default: 3_600, min: 1, max: 86_400 }
+        "The longest lifetime (`exp` - `iat`) of a token that is taken.";
+    OIDC_ACCOUNT: Plain = "oidc.*.bindings.*.account"
+        { example: "ci-deploy", needed_by: "in each of these sections" }
+        "The account whose rights it has.";
+    OIDC_SUBJECT: Text = "oidc.*.bindings.*.subject_claim" { default: "sub" }
+        "The claim that tells callers of one account apart: each value is an owner of tickets of its own.";
+    OIDC_CLAIMS: Claims = "oidc.*.bindings.*.claims.**"
+        {
+            example: &[
+                ("repository", "\"acme/payments\""),
+                ("ref", "[\"refs/heads/main\", \"refs/heads/release/*\"]"),
+                ("environment", "\"production\""),
+            ],
+        }
+        "A claim's name, and its value or a list of values of which one will do. Of a claim that is a list, one\n\
+         element has to match. In ref, base_ref, head_ref and ref_path, and only there, `*` is anything but a\n\
+         slash and `**` is anything. A name with dots is quoted; if the token has no claim of that name, it is\n\
+         the path of one within objects.";
 }

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::keys;
-use super::shape::{Address, Choice, Entry, Flag, Key, Names, Number, Period, Plain, Secret, Text};
+use super::shape::{Address, Choice, Claims, Entry, Flag, Key, Names, Number, Period, Plain, Secret, Text};
 use super::sources::variable_of;
 
 /// The longest secret file, in bytes: whoever names another kind of file is told so.
@@ -41,6 +41,26 @@ impl Reader {
         let mut names: Vec<_> = table.keys().cloned().collect();
         names.sort();
         names
+    }
+
+    /// The claims that the operator named, each with its values; one fault for each that has none.
+    pub(super) fn claims(&mut self, key: &Key<Claims>) -> Vec<(String, Vec<String>)> {
+        let section = key.path.trim_end_matches(".**");
+        let Some(ValueKind::Table(table)) = self.find(section) else { return Vec::new() };
+        let mut claims: Vec<_> =
+            table.iter().map(|(name, value)| (name.clone(), texts_of(&value.kind))).collect();
+        claims.sort();
+        let mut read = Vec::with_capacity(claims.len());
+        for (name, values) in claims {
+            match values {
+                Some(values) if !values.is_empty() => read.push((name, values)),
+                Some(_) | None => {
+                    let text = format!("must be {}, and a name with dots is quoted", key.expects());
+                    self.fault(&format!("{section}.{name}"), text);
+                }
+            }
+        }
+        read
     }
 
     pub(super) fn number<T: TryFrom<i64> + Default>(&mut self, key: &Key<Number>) -> T {
@@ -249,6 +269,14 @@ impl Reader {
 
 fn text_of(value: &ValueKind) -> Option<&str> {
     if let ValueKind::String(text) = value { Some(text) } else { None }
+}
+
+/// A text, or an array of nothing but texts.
+fn texts_of(value: &ValueKind) -> Option<Vec<String>> {
+    if let ValueKind::Array(values) = value {
+        return values.iter().map(|value| text_of(&value.kind).map(ToOwned::to_owned)).collect();
+    }
+    text_of(value).map(|text| vec![text.to_owned()])
 }
 
 /// The parts between commas; nothing but blanks is an empty list.

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use super::keys::{ALL, SECTIONS};
 use super::shape::Entry;
+use super::sources::same;
 
 const HEAD: &str = "\
 # Rolecall: every key, with its default where it has one. Printed by `rolecall config sample`.
@@ -23,11 +24,9 @@ pub fn sample() -> String {
         // A section of one thing among many is an example as a whole.
         let mark = if section.contains('.') { "#" } else { "" };
         _ = writeln!(text, "{mark}[{section}]");
-        let kind = section.split_once('.').map_or("*", |(_, name)| name);
         for key in ALL {
-            let path = key.path().replace('*', kind);
-            if let Some((above, name)) = path.rsplit_once('.')
-                && above == *section
+            if let Some((above, name)) = key.path().rsplit_once('.')
+                && same(above, section)
             {
                 entry(&mut text, name, *key);
             }
@@ -40,6 +39,12 @@ fn entry(text: &mut String, name: &str, key: &dyn Entry) {
     text.push('\n');
     comment(text, key.doc());
     comment(text, &format!("({})", key.expects()));
+    if name == "**" {
+        for line in key.example().iter().flat_map(|example| example.lines()) {
+            _ = writeln!(text, "#{line}");
+        }
+        return;
+    }
     if let Some(example) = key.example().filter(|_| key.default().is_some()) {
         _ = writeln!(text, "# Example: {name} = {example}");
     }

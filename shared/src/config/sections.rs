@@ -6,7 +6,7 @@ use super::reader::Reader;
 use super::shape::{Key, Secret, Text};
 use super::{
     Api, Auth, BootstrapAccount, Control, DefaultLogin, Legacy, Log, RabbitMq, Redis, Seal, Settings, Target,
-    Tickets, Worker, keys, kinds, passwords, urls,
+    Tickets, Worker, keys, kinds, oidc, passwords, urls,
 };
 use crate::credentials::check_account_name;
 use crate::domain::{HostKey, NameRules, RoleName};
@@ -28,6 +28,7 @@ pub(super) fn settings(reader: &mut Reader) -> Option<Settings> {
     let log = log(reader);
     let names = names(reader);
     let profiles = kinds::profiles(reader, &names);
+    let oidc = oidc::issuers(reader);
     Some(Settings {
         api: api?,
         auth,
@@ -44,6 +45,7 @@ pub(super) fn settings(reader: &mut Reader) -> Option<Settings> {
         log,
         names,
         profiles,
+        oidc,
     })
 }
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 
-use crate::domain::{HostKey, NameRules, Profiles, RoleName};
+use crate::domain::{ClaimPattern, HostKey, NameRules, Profiles, RoleName, SignatureAlgorithm};
 
 /// Everything, checked. Its `Debug` text holds no secret.
 #[derive(Debug, Clone)]
@@ -45,6 +45,8 @@ pub struct Settings {
     pub names: NameRules,
     /// The table of kinds, with the operator's changes.
     pub profiles: Profiles,
+    /// Issuers whose ID tokens are taken.
+    pub oidc: Oidc,
 }
 
 /// The HTTP door: section `api`.
@@ -228,4 +230,65 @@ pub struct Log {
     pub json: bool,
     /// Directives of `tracing_subscriber::EnvFilter`; known to parse.
     pub filter: String,
+}
+
+/// Issuers whose ID tokens are taken in place of a password: sections `oidc.NAME`.
+#[derive(Debug, Clone, Default)]
+pub struct Oidc {
+    /// In the order of their names. No two have the same `issuer`.
+    pub issuers: Vec<OidcIssuer>,
+}
+
+/// One issuer.
+#[derive(Debug, Clone)]
+pub struct OidcIssuer {
+    /// The operator's name for it: `[a-z][a-z0-9-]*`.
+    pub name: String,
+    /// What `iss` must be, byte for byte.
+    pub issuer: String,
+    /// What `aud` must be or hold.
+    pub audience: String,
+    /// At least one.
+    pub algorithms: Vec<SignatureAlgorithm>,
+    /// Where its keys come from.
+    pub keys: KeySource,
+    /// By how much clocks may differ.
+    pub leeway: Duration,
+    /// The longest `exp` - `iat`.
+    pub max_age: Duration,
+    /// In the order of their names, which is the order in which they are tried. At least one.
+    pub bindings: Vec<OidcBinding>,
+}
+
+/// Where the keys of an issuer come from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum KeySource {
+    /// From where `<issuer>/.well-known/openid-configuration` says.
+    Discovery,
+    /// From this URL.
+    Url(String),
+    /// From this file.
+    File(PathBuf),
+}
+
+/// Who may come, and as whom.
+#[derive(Debug, Clone)]
+pub struct OidcBinding {
+    /// The operator's name for it: `[a-z][a-z0-9-]*`.
+    pub name: String,
+    /// The account; it need not exist.
+    pub account: String,
+    /// The claim whose value becomes part of the owner.
+    pub subject_claim: String,
+    /// All of them must match. One at least says whose code it is.
+    pub claims: Vec<ClaimRule>,
+}
+
+/// What one claim must be.
+#[derive(Debug, Clone)]
+pub struct ClaimRule {
+    /// The claim's name, or with dots its path.
+    pub claim: String,
+    /// One of these has to match; at least one.
+    pub any_of: Vec<ClaimPattern>,
 }

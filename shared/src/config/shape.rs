@@ -97,6 +97,13 @@ pub(super) struct Secret {
     pub needed_by: &'static str,
 }
 
+/// Claims and their values; the operator chooses the names, which may hold dots. The path ends in `**`.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Claims {
+    /// Names and values as they are written in TOML.
+    pub example: &'static [(&'static str, &'static str)],
+}
+
 /// A key without its type, for the list of all keys.
 pub(super) trait Entry: Sync {
     /// Where it stands.
@@ -215,6 +222,18 @@ entry!(Secret {
     }
     fn is_secret(&self) -> bool {
         true
+    }
+});
+entry!(Claims {
+    fn expects(&self) -> String {
+        "a text, or a list of texts".to_owned()
+    }
+    fn default(&self) -> Option<String> {
+        None
+    }
+    fn example(&self) -> Option<String> {
+        let lines: Vec<_> = self.shape.example.iter().map(|(name, value)| format!("{name} = {value}")).collect();
+        Some(lines.join("\n"))
     }
 });
 

@@ -168,19 +168,26 @@ fn is_known(path: &str) -> bool {
     })
 }
 
-/// Compares part by part; `*` is any one part.
-fn same(pattern: &str, path: &str) -> bool {
-    let (pattern, path): (Vec<_>, Vec<_>) = (pattern.split('.').collect(), path.split('.').collect());
+/// Compares part by part; `*` is any one part, `**` at the end is one or more.
+pub(super) fn same(pattern: &str, path: &str) -> bool {
+    let (mut pattern, mut path): (Vec<_>, Vec<_>) = (pattern.split('.').collect(), path.split('.').collect());
+    if pattern.last() == Some(&"**") && path.len() >= pattern.len() {
+        pattern.pop();
+        path.truncate(pattern.len());
+    }
     pattern.len() == path.len() && pattern.iter().zip(&path).all(|(p, part)| p == part || *p == "*")
 }
 
 /// The known key that is spelled most alike, if any is alike at all.
 fn nearest(path: &str) -> Option<String> {
-    let kind = path.split('.').nth(1).unwrap_or("app");
+    let parts: Vec<_> = path.split('.').collect();
     keys::ALL
         .iter()
+        .filter(|key| !key.path().ends_with("**"))
         .flat_map(|key| {
-            let key_path = key.path().replace('*', kind);
+            // Names that the operator chose are right; what is sought is what stands between them.
+            let chosen = |(n, part)| if part == "*" { *parts.get(n).unwrap_or(&part) } else { part };
+            let key_path = key.path().split('.').enumerate().map(chosen).collect::<Vec<_>>().join(".");
             let file = key.is_secret().then(|| format!("{key_path}_file"));
             std::iter::once(key_path).chain(file)
         })

@@ -3,6 +3,7 @@
 
 use redis::IntoConnectionInfo;
 use tokio_postgres::config::Host;
+use url::Url;
 
 /// RabbitMQ. Without a user the driver would log in as `guest`, and no default credentials exist here.
 pub(super) fn check_amqp(url: &str) -> Result<(), &'static str> {
@@ -42,4 +43,27 @@ pub(super) fn check_postgres(url: &str) -> Result<(), &'static str> {
     };
     let has = |text: Option<&str>| text.is_some_and(|text| !text.is_empty());
     if has_host && has(parsed.get_user()) && has(parsed.get_dbname()) { Ok(()) } else { Err(FORM) }
+}
+
+/// An OpenID issuer, or one of its documents: what it says is believed, so nobody in between may have said it.
+pub fn check_issuer_url(text: &str) -> Result<(), &'static str> {
+    const FORM: &str =
+        "must be an https:// URL without user, query and fragment (http:// for a loopback address only)";
+    let url = Url::parse(text).map_err(|_| FORM)?;
+    let is_plain = url.username().is_empty()
+        && url.password().is_none()
+        && url.query().is_none()
+        && url.fragment().is_none();
+    let is_safe = url.scheme() == "https" || url.scheme() == "http" && is_loopback(&url);
+    if is_plain && is_safe && url.has_host() { Ok(()) } else { Err(FORM) }
+}
+
+/// Whether a URL leads to this machine and nowhere else.
+pub fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(url::Host::Domain(name)) => name == "localhost",
+        Some(url::Host::Ipv4(address)) => address.is_loopback(),
+        Some(url::Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    }
 }

@@ -12,6 +12,7 @@ mod job;
 pub mod kind;
 mod mark;
 mod names;
+mod oidc;
 mod operation;
 mod rights;
 mod target;
@@ -26,6 +27,7 @@ pub use job::{Actor, Job};
 pub use kind::{KindName, Profile, Profiles};
 pub use mark::Mark;
 pub use names::{DatabaseName, Env, MAX_NAME_BYTES, NameFault, NameRules, RoleName, SchemaName};
+pub use oidc::{ClaimPattern, InvalidClaimPattern, OWNER_CLAIMS, REF_CLAIMS, SignatureAlgorithm};
 pub use operation::Operation;
 pub use rights::{
     Grants, InvalidPattern, MAX_PATTERN_BYTES, MAX_PATTERNS, Need, Pattern, Permission, Rights,

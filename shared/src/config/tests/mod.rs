@@ -1,6 +1,7 @@
 //! Ground to stand on, and what is loaded when nothing is wrong.
 
 mod faults;
+mod oidc;
 mod sample;
 
 use std::collections::BTreeMap;
