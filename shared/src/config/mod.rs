@@ -1,7 +1,7 @@
 //! Settings, from file and environment, checked as a whole before anything starts.
 //!
 //! Owns: the table of keys (`keys`), which the loader, the check for unknown keys and the sample file all read;
-//! the merge of file and variables (`sources`); the rules between keys (`sections`, `kinds`, `passwords`, `urls`).
+//! the merge of file and variables (`sources`); the rules between keys (`sections`, `kinds`, `listeners`, `passwords`, `urls`).
 //!
 //! Never: stops at the first fault, repeats a secret (or a line of the file, which may hold one) in a fault, or
 //! has a default for a credential.
@@ -11,6 +11,7 @@
 
 mod keys;
 mod kinds;
+mod listeners;
 mod passwords;
 mod reader;
 mod sample;
@@ -24,8 +25,8 @@ mod urls;
 
 pub use sample::sample;
 pub use settings::{
-    Api, BootstrapAccount, Control, DefaultLogin, Log, RabbitMq, Redis, Seal, Settings, Target, Tickets,
-    Worker,
+    Api, ApiTls, BootstrapAccount, Control, DefaultLogin, Log, RabbitMq, Redis, Seal, Settings, Target,
+    Tickets, UnixSocket, Worker,
 };
 
 use std::collections::BTreeMap;

@@ -1,6 +1,5 @@
 //! Who is calling: asked once per request, before anything of it is read.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::extract::{ConnectInfo, FromRequestParts, Request, State};
@@ -13,6 +12,7 @@ use rolecall_shared::domain::Failure;
 use super::problem::Problem;
 use crate::App;
 use crate::auth::Caller;
+use crate::listen::Peer;
 
 /// Lets nobody in who has not proven who they are.
 pub(super) async fn require(
@@ -20,7 +20,7 @@ pub(super) async fn require(
     mut request: Request,
     next: Next,
 ) -> Result<Response, Problem> {
-    let address = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip());
+    let address = request.extensions().get::<ConnectInfo<Peer>>().and_then(|info| info.0.address);
     // Of two, a proxy in front might have looked at the other one.
     let mut headers = request.headers().get_all(AUTHORIZATION).iter();
     let header = headers.next().filter(|_| headers.next().is_none());
