@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::Router;
-use axum::extract::{MatchedPath, Request, State};
+use axum::extract::{ConnectInfo, MatchedPath, Request, State};
 use axum::http::header::{
     AUTHORIZATION, CACHE_CONTROL, CONTENT_SECURITY_POLICY, HeaderName, REFERRER_POLICY,
-    X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
+    STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
 use axum::http::{HeaderMap, HeaderValue};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
@@ -23,6 +23,7 @@ use tracing::{Span, field};
 
 use crate::App;
 use crate::dialect::native::problem::Problem;
+use crate::listen::Peer;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -45,11 +46,23 @@ pub(crate) fn around(router: Router, app: &Arc<App>) -> Router {
             "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; frame-ancestors 'none'",
         ))
         .layer(always(CACHE_CONTROL, "no-store"))
+        .layer(from_fn(insist_on_tls))
         .layer(trace)
         .layer(PropagateRequestIdLayer::new(REQUEST_ID))
         .layer(SetRequestIdLayer::new(REQUEST_ID, MakeRequestUuid))
         .layer(from_fn(keep_plain_ids_only))
         .layer(SetSensitiveRequestHeadersLayer::new([AUTHORIZATION]))
+}
+
+/// RFC 6797, section 7.2: said over TLS only. Once a browser has heard it, it asks for this host over TLS for a year.
+async fn insist_on_tls(request: Request, next: Next) -> Response {
+    let is_encrypted = request.extensions().get::<ConnectInfo<Peer>>().is_some_and(|info| info.0.encrypted);
+    let mut response = next.run(request).await;
+    if is_encrypted {
+        let year = HeaderValue::from_static("max-age=31536000");
+        response.headers_mut().insert(STRICT_TRANSPORT_SECURITY, year);
+    }
+    response
 }
 
 /// A caller's own request id is kept if it is short and plain: it goes into every line of the log.

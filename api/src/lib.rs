@@ -11,7 +11,8 @@
 //! * `router`: every mount on one page; `layers`: what every request passes through.
 //! * `waiters`: one subscription that wakes whoever waits for a ticket.
 //! * `health`, `openapi`: what operators and programs read.
-//! * `serve`: the listener, from start to graceful stop.
+//! * `listen`: the ways a connection reaches us, and what is known of it.
+//! * `serve`: the listeners, from start to graceful stop.
 //!
 //! Pure parts are tested beside the code, the whole by the end-to-end suites of the crate `rolecall-tests`.
 
@@ -20,6 +21,7 @@ mod auth;
 mod dialect;
 pub mod health;
 mod layers;
+mod listen;
 mod openapi;
 mod router;
 mod serve;
@@ -27,5 +29,6 @@ mod waiters;
 
 pub use app::{App, Parts, dead};
 pub use auth::oidc;
+pub use listen::{Certificate, Listeners, Socket};
 pub use openapi::document as openapi_document;
 pub use serve::run;

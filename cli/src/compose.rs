@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use rolecall_api::Listeners;
 use rolecall_api::dead::DeadLetters;
 use rolecall_api::health::{self, Health};
 use rolecall_shared::config::{ConfigFaults, NO_ACCOUNT, Settings};
@@ -32,8 +33,8 @@ pub struct Process {
     pub stop: CancellationToken,
 }
 
-/// Serves HTTP on the listener until the process is to stop, then within `api.grace`.
-pub async fn serve_api(process: &Process, listener: TcpListener) -> anyhow::Result<()> {
+/// Serves HTTP on the listeners until the process is to stop, then within `api.grace`.
+pub async fn serve_api(process: &Process, listeners: Listeners) -> anyhow::Result<()> {
     let servers = Servers::connect(process).map_err(|failure| described(&failure))?;
     servers.check_account(&process.settings).await?;
     let parts = rolecall_api::Parts {
@@ -46,7 +47,7 @@ pub async fn serve_api(process: &Process, listener: TcpListener) -> anyhow::Resu
         clock: Arc::clone(&servers.clock),
         metrics: process.metrics.clone(),
     };
-    let served = rolecall_api::run(parts, listener, process.stop.clone()).await;
+    let served = rolecall_api::run(parts, listeners, process.stop.clone()).await;
     servers.disconnect().await;
     Ok(served?)
 }

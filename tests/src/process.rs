@@ -72,7 +72,7 @@ impl Process {
             .stderr(file)
             .spawn()
             .expect("the binary can be run");
-        let http = reqwest::Client::builder().no_proxy().build().expect("a plain client");
+        let http = reqwest::Client::builder().no_proxy().timeout(PATIENCE).build().expect("a plain client");
         Self { role, pid: child.id(), child: Mutex::new(child), log, http }
     }
 
@@ -114,8 +114,12 @@ impl Process {
             Role::Api | Role::Serve => "api",
             Role::Worker => "worker",
         };
-        let log = self.log_text();
-        log.lines().find_map(|line| listening_address(line, part)).map(|address| format!("http://{address}"))
+        self.address(part).map(|address| format!("http://{address}"))
+    }
+
+    /// The address on which a part of it (`api`, `api-tls`, `worker`) listens, once it does.
+    pub fn address(&self, part: &str) -> Option<SocketAddr> {
+        self.log_text().lines().find_map(|line| listening_address(line, part))
     }
 
     /// Its process id.
@@ -210,7 +214,7 @@ pub fn send(name: &str, pid: u32) -> bool {
         .is_ok_and(|status| status.success())
 }
 
-/// The address in a log line, text or JSON, that says that this part (`api` or `worker`) is `listening`.
+/// The address in a log line, text or JSON, that says that this part is `listening`.
 fn listening_address(line: &str, part: &str) -> Option<SocketAddr> {
     let (_, rest) = line.split_once("listening")?;
     let (_, rest) = rest.split_once(&format!("\"{part}\""))?;

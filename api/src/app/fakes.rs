@@ -47,6 +47,10 @@ fn make_settings() -> Settings {
     Settings {
         api: config::Api {
             listen: ([127, 0, 0, 1], 0).into(),
+            tls: None,
+            unix_socket: None,
+            max_connections: 64,
+            idle: seconds(75),
             max_body_bytes: 1 << 20,
             max_batch_items: 1000,
             max_wait: seconds(50),

@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 const MAX_BYTES: usize = 16_384;
 
 /// What a caller shows.
-pub(super) enum Shown {
+pub(super) enum Bearer {
     /// Has the form of an API token.
     ApiToken(ApiTokenText),
     /// Something else, perhaps a session.
@@ -16,7 +16,7 @@ pub(super) enum Shown {
 }
 
 /// Reads the header; none for everything that is not exactly `Bearer` with one token of RFC 6750's alphabet.
-pub(super) fn read(header: &HeaderValue) -> Option<Shown> {
+pub(super) fn read(header: &HeaderValue) -> Option<Bearer> {
     let text = header.to_str().ok().filter(|text| text.len() <= MAX_BYTES)?;
     let (scheme, token) = text.split_once(' ')?;
     if !scheme.eq_ignore_ascii_case("bearer") {
@@ -29,9 +29,9 @@ pub(super) fn read(header: &HeaderValue) -> Option<Shown> {
         return None;
     }
     if token.starts_with(ApiTokenText::PREFIX) {
-        return ApiTokenText::parse(token).map(Shown::ApiToken);
+        return ApiTokenText::parse(token).map(Bearer::ApiToken);
     }
-    Some(Shown::Session(Zeroizing::new(token.to_owned())))
+    Some(Bearer::Session(Zeroizing::new(token.to_owned())))
 }
 
 #[cfg(test)]
@@ -40,8 +40,8 @@ mod tests {
 
     fn shown(text: &str) -> Option<&'static str> {
         match read(&HeaderValue::from_str(text).ok()?)? {
-            Shown::ApiToken(_) => Some("token"),
-            Shown::Session(_) => Some("session"),
+            Bearer::ApiToken(_) => Some("token"),
+            Bearer::Session(_) => Some("session"),
         }
     }
 

@@ -15,7 +15,7 @@ use secrecy::{ExposeSecret, SecretString};
 use subtle::ConstantTimeEq;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-use super::bearer::Shown;
+use super::bearer::Bearer;
 use super::proven::{Digest, Epoch, LIFETIME, Proven};
 use super::session::{For, Generation, Opened, Read, Sessions};
 use super::{Attempts, Caller, Identity, Refusals, Via, basic, bearer};
@@ -29,13 +29,13 @@ fn hashes_at_once() -> usize {
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// What a request shows of who is calling.
-pub(crate) struct Asked<'a> {
-    /// The one `Authorization` header, if there is exactly one.
-    pub(crate) header: Option<&'a HeaderValue>,
-    /// The address of the connection.
-    pub(crate) address: Option<IpAddr>,
-    /// Who is at the other end of the local socket, by the kernel's word: the user's number and name.
-    pub(crate) unix: Option<(u32, Option<&'a str>)>,
+pub(super) enum Shown<'a> {
+    /// Its `Authorization` header.
+    Header(&'a HeaderValue),
+    /// Who is at the other end of the local socket, by the kernel's word.
+    Unix { uid: u32, name: Option<&'a str> },
+    /// Nothing, or more than one thing.
+    Nothing,
 }
 
 /// The account of the configuration.
@@ -98,18 +98,25 @@ impl Authenticator {
 
     /// The caller, or [`Code::Unauthenticated`], which is the same for a missing header, an unreadable one, an unknown
     /// account, a closed one and a wrong password; or [`Code::TooManyRequests`].
-    pub(crate) async fn identify(&self, control: &Control, asked: &Asked<'_>) -> Result<Caller, Failure> {
-        // A v4 address of a v6 socket is shown as what it is.
-        let address = asked.address.map(|address| address.to_canonical());
-        let identity = match (asked.header, asked.unix) {
-            (None, Some((uid, Some(name)))) => self.local(control, uid, name, address).await?,
-            (None, _) => return Err(unauthenticated()),
-            (Some(header), _) => self.shown(control, header, address).await?,
+    pub(super) async fn identify(
+        &self,
+        control: &Control,
+        shown: &Shown<'_>,
+        address: Option<IpAddr>,
+    ) -> Result<Caller, Failure> {
+        let identity = match shown {
+            Shown::Header(header) => self.header(control, header, address).await?,
+            Shown::Unix { uid, name: Some(name) } => self.local(control, *uid, name).await?,
+            Shown::Unix { uid, name: None } => {
+                self.refuse(None, address, (&format!("unix {uid}"), "nameless"));
+                return Err(unauthenticated());
+            }
+            Shown::Nothing => return Err(unauthenticated()),
         };
         Ok(Caller::new(identity, address))
     }
 
-    async fn shown(
+    async fn header(
         &self,
         control: &Control,
         header: &HeaderValue,
@@ -119,8 +126,8 @@ impl Authenticator {
             return self.password(control, &claim, address).await;
         }
         match bearer::read(header) {
-            Some(Shown::ApiToken(token)) => self.api_token(control, &token, address).await,
-            Some(Shown::Session(token)) => self.session(control, &token, address).await,
+            Some(Bearer::ApiToken(token)) => self.api_token(control, &token, address).await,
+            Some(Bearer::Session(token)) => self.session(control, &token, address).await,
             None => {
                 self.refuse(None, address, ("unknown", "unreadable"));
                 Err(unauthenticated())
@@ -242,13 +249,7 @@ impl Authenticator {
     }
 
     /// Somebody at the local socket, whose name the kernel tells.
-    async fn local(
-        &self,
-        control: &Control,
-        uid: u32,
-        name: &str,
-        address: Option<IpAddr>,
-    ) -> Result<Arc<Identity>, Failure> {
+    async fn local(&self, control: &Control, uid: u32, name: &str) -> Result<Arc<Identity>, Failure> {
         let digest = self.proven.digest(&["unix", &uid.to_string(), name]);
         if let Some(identity) = self.proven.find(&digest) {
             return Ok(identity);
@@ -257,10 +258,10 @@ impl Authenticator {
         let epoch = self.proven.epoch();
         let account = control.find_account(name).await?;
         let Some(account) = account.filter(|account| account.kind_of_login == AccountType::Unix) else {
-            self.refuse(None, address, (&via, "unknown"));
+            self.refuse(None, None, (&via, "unknown"));
             return Err(unauthenticated());
         };
-        self.check_open(&account, address, &via)?;
+        self.check_open(&account, None, &via)?;
         self.was_here(control, &account).await;
         Ok(self.keep(digest, of_account(&account, Via::Unix(uid)), account.expires_at, epoch))
     }

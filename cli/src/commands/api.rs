@@ -2,12 +2,12 @@
 
 use std::path::Path;
 
-use super::run::{self, Part};
+use super::run;
 use crate::compose;
 
 pub fn run(file: Option<&Path>) -> anyhow::Result<()> {
     run::service(file, async |process| {
-        let listener = run::listen(Part::Api, process.settings.api.listen).await?;
-        compose::serve_api(&process, listener).await
+        let listeners = run::listen_for_api(&process).await?;
+        compose::serve_api(&process, listeners).await
     })
 }

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow};
-use rolecall_shared::config::Settings;
+use rolecall_api::{Certificate, Listeners, Socket};
+use rolecall_shared::config::{ConfigFaults, Settings};
 use rolecall_shared::telemetry::{self, Metrics};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -24,6 +25,8 @@ const EXIT_TIMEOUT: Duration = Duration::from_secs(1);
 pub enum Part {
     /// The HTTP door.
     Api,
+    /// The same over TLS.
+    ApiTls,
     /// Health and metrics of the worker.
     Worker,
 }
@@ -32,7 +35,16 @@ impl Part {
     fn name(self) -> &'static str {
         match self {
             Self::Api => "api",
+            Self::ApiTls => "api-tls",
             Self::Worker => "worker",
+        }
+    }
+
+    fn key(self) -> &'static str {
+        match self {
+            Self::Api => "api.listen",
+            Self::ApiTls => "api.tls_listen",
+            Self::Worker => "worker.listen",
         }
     }
 }
@@ -88,20 +100,52 @@ async fn next_signal(terminate: &mut Signal, interrupt: &mut Signal) -> (&'stati
 
 /// Binds, and logs the address that it got: with port 0 nobody else knows it.
 pub async fn listen(part: Part, address: SocketAddr) -> anyhow::Result<TcpListener> {
-    let name = part.name();
+    let key = part.key();
     let listener = TcpListener::bind(address).await.map_err(|error| {
         if error.kind() != io::ErrorKind::AddrInUse {
-            return anyhow!("cannot listen on {address} ({name}.listen): {error}");
+            return anyhow!("cannot listen on {address} ({key}): {error}");
         }
         anyhow!(
-            "{address} ({name}.listen) is taken by another process: stop that one, or choose another port with \
-             {name}.listen or ROLECALL__{}__LISTEN",
-            name.to_uppercase()
+            "{address} ({key}) is taken by another process: stop that one, or choose another port with {key} or \
+             ROLECALL__{}",
+            key.to_uppercase().replace('.', "__")
         )
     })?;
     let addr = listener.local_addr().context("cannot read the address that was bound")?;
-    tracing::info!(part = name, %addr, "listening");
+    tracing::info!(part = part.name(), %addr, "listening");
     Ok(listener)
+}
+
+/// Everything the api listens on. What is wrong with files is told at once, by key, before a port is taken.
+pub async fn listen_for_api(process: &Process) -> anyhow::Result<Listeners> {
+    let api = &process.settings.api;
+    let mut faults = Vec::new();
+    let certificate = api.tls.as_ref().and_then(|tls| match Certificate::load(tls) {
+        Ok(certificate) => Some((tls.listen, certificate)),
+        Err(found) => {
+            faults.extend(found.0);
+            None
+        }
+    });
+    let mut unix = None;
+    if let Some(setting) = &api.unix_socket {
+        match Socket::bind(setting).await {
+            Ok(socket) => unix = Some(socket),
+            Err(fault) => faults.push(fault),
+        }
+    }
+    if !faults.is_empty() {
+        return Err(ConfigFaults(faults).into());
+    }
+    let plain = listen(Part::Api, api.listen).await?;
+    let tls = match certificate {
+        Some((address, certificate)) => Some((listen(Part::ApiTls, address).await?, certificate)),
+        None => None,
+    };
+    if let Some(setting) = &api.unix_socket {
+        tracing::info!(part = "api-unix", path = %setting.path.display(), "listening");
+    }
+    Ok(Listeners { plain, tls, unix })
 }
 
 /// The worker's listener, unless it is off.

@@ -2,12 +2,12 @@
 
 use std::path::Path;
 
-use super::run::{self, Part};
+use super::run;
 use crate::compose::{self, Process};
 
 pub fn run(file: Option<&Path>) -> anyhow::Result<()> {
     run::service(file, async |process| {
-        let for_api = run::listen(Part::Api, process.settings.api.listen).await?;
+        let for_api = run::listen_for_api(&process).await?;
         let for_worker = run::listen_for_worker(&process).await?;
         let (api, worker) = tokio::join!(
             ending(&process, compose::serve_api(&process, for_api)),

@@ -69,7 +69,27 @@ pub(super) const SECTIONS: &[(&str, &str)] = &[
 
 keys! {
     API_LISTEN: Address = "api.listen" { default: "127.0.0.1:5000", may_be_off: false }
-        "Where the api listens. Port 0 takes a free one and logs it.";
+        "Where the api listens with plain HTTP. Port 0 takes a free one and logs it.";
+    API_PLAIN: Flag = "api.allow_plain_http" { default: false }
+        "Whether api.listen may be an address that other machines reach, although passwords then travel in clear.";
+    API_TLS: Address = "api.tls_listen" { default: "off", may_be_off: true }
+        "Where the api listens with TLS, besides.";
+    API_TLS_CERTIFICATE: Plain = "api.tls_certificate_file"
+        { example: "/etc/rolecall/tls/api.crt", needed_by: "with api.tls_listen" }
+        "The certificate, then those between it and a root that callers know: a PEM file. Read again when it changes.";
+    API_TLS_KEY: Plain = "api.tls_key_file"
+        { example: "/etc/rolecall/tls/api.key", needed_by: "with api.tls_listen" }
+        "The private key of the certificate: a PEM file. Read again when it changes.";
+    API_UNIX: Plain = "api.unix_socket"
+        { example: "/run/rolecall/api.sock", needed_by: "for callers on this machine without a port" }
+        "The absolute path of a Unix-domain socket on which the api listens besides.";
+    API_UNIX_MODE: Text = "api.unix_socket_mode" { default: "0660" }
+        "The permissions of that socket, in octal: who may write to it may connect.";
+    API_CONNECTIONS: Number = "api.max_connections" { default: 4_096, min: 1, max: 1_000_000 }
+        "The most connections open at once, over all listeners; more wait until one ends. Each is an open file.";
+    API_IDLE: Period = "api.idle_seconds" { default: 75, min: 1, max: 600 }
+        "A connection on which no request was under way for so long is closed, also one that is sending the head of\n\
+         a request. Longer than the 60 seconds for which proxies usually keep one.";
     API_MAX_BODY: Number = "api.max_body_bytes" { default: 1_048_576, min: 1_024, max: 67_108_864 }
         "The largest request body.";
     API_MAX_BATCH: Number = "api.max_batch_items" { default: 1_000, min: 1, max: 10_000 }

@@ -1,7 +1,7 @@
 //! Settings, from file and environment, checked as a whole before anything starts.
 //!
 //! Owns: the table of keys (`keys`), which the loader, the check for unknown keys and the sample file all read;
-//! the merge of file and variables (`sources`); the rules between keys (`sections`, `kinds`, `oidc`, `passwords`, `urls`).
+//! the merge of file and variables (`sources`); the rules between keys (`sections`, `kinds`, `listeners`, `oidc`, `passwords`, `urls`).
 //!
 //! Never: stops at the first fault, repeats a secret (or a line of the file, which may hold one) in a fault, or
 //! has a default for a credential.
@@ -11,6 +11,7 @@
 
 mod keys;
 mod kinds;
+mod listeners;
 mod oidc;
 mod passwords;
 mod reader;
@@ -25,8 +26,8 @@ mod urls;
 
 pub use sample::sample;
 pub use settings::{
-    Api, Auth, BootstrapAccount, ClaimRule, Control, DefaultLogin, KeySource, Legacy, Log, Oidc, OidcBinding,
-    OidcIssuer, RabbitMq, Redis, Seal, Settings, Target, Tickets, Worker,
+    Api, ApiTls, Auth, BootstrapAccount, ClaimRule, Control, DefaultLogin, KeySource, Legacy, Log, Oidc,
+    OidcBinding, OidcIssuer, RabbitMq, Redis, Seal, Settings, Target, Tickets, UnixSocket, Worker,
 };
 pub use urls::{check_issuer_url, is_loopback};
 

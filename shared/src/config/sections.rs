@@ -6,7 +6,7 @@ use super::reader::Reader;
 use super::shape::{Key, Secret, Text};
 use super::{
     Api, Auth, BootstrapAccount, Control, DefaultLogin, Legacy, Log, RabbitMq, Redis, Seal, Settings, Target,
-    Tickets, Worker, keys, kinds, oidc, passwords, urls,
+    Tickets, Worker, keys, kinds, listeners, oidc, passwords, urls,
 };
 use crate::credentials::check_account_name;
 use crate::domain::{HostKey, NameRules, RoleName};
@@ -50,8 +50,12 @@ pub(super) fn settings(reader: &mut Reader) -> Option<Settings> {
 }
 
 fn api(reader: &mut Reader) -> Option<Api> {
-    let listen = reader.address(&keys::API_LISTEN);
+    let listen = listeners::plain(reader);
     let api = Api {
+        tls: listeners::tls(reader),
+        unix_socket: listeners::unix_socket(reader),
+        max_connections: reader.number(&keys::API_CONNECTIONS),
+        idle: reader.period(&keys::API_IDLE),
         max_body_bytes: reader.number(&keys::API_MAX_BODY),
         max_batch_items: reader.number(&keys::API_MAX_BATCH),
         max_wait: reader.period(&keys::API_MAX_WAIT),

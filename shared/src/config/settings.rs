@@ -52,8 +52,16 @@ pub struct Settings {
 /// The HTTP door: section `api`.
 #[derive(Debug, Clone)]
 pub struct Api {
-    /// Where it listens; port 0 takes a free one.
+    /// Where it listens with plain HTTP; port 0 takes a free one. Loopback, unless the operator allowed another.
     pub listen: SocketAddr,
+    /// Where it listens with TLS, if it does.
+    pub tls: Option<ApiTls>,
+    /// The socket for callers on this machine, if there is one.
+    pub unix_socket: Option<UnixSocket>,
+    /// The most connections open at once, over all listeners.
+    pub max_connections: usize,
+    /// After how long without a request under way a connection is closed.
+    pub idle: Duration,
     /// The largest request body, in bytes.
     pub max_body_bytes: usize,
     /// The most jobs in one batch.
@@ -90,6 +98,26 @@ pub struct Auth {
 pub struct Legacy {
     /// Whether calls that change something may be a GET.
     pub get_writes: bool,
+}
+
+/// The TLS listener: `api.tls_…`. The files are the api's alone and not read here: a worker may have none.
+#[derive(Debug, Clone)]
+pub struct ApiTls {
+    /// Where it listens.
+    pub listen: SocketAddr,
+    /// PEM, the certificate itself first.
+    pub certificate_file: PathBuf,
+    /// PEM.
+    pub key_file: PathBuf,
+}
+
+/// The Unix-domain socket: `api.unix_…`.
+#[derive(Debug, Clone)]
+pub struct UnixSocket {
+    /// Absolute.
+    pub path: PathBuf,
+    /// The permission bits.
+    pub mode: u32,
 }
 
 /// The account that exists before any other: section `account`, or `PG_API_USER` and `PG_API_PASS`.

@@ -182,7 +182,8 @@ entry!(Choice {
 entry!(Address {
     fn expects(&self) -> String {
         let off = if self.shape.may_be_off { ", or `off`" } else { "" };
-        format!("an IP address with a port, such as {}{off}", self.shape.default)
+        let example = if self.shape.default == "off" { "0.0.0.0:5443" } else { self.shape.default };
+        format!("an IP address with a port, such as {example}{off}")
     }
     fn default(&self) -> Option<String> {
         Some(quoted(self.shape.default))

@@ -120,7 +120,8 @@ async fn a_graceful_stop_ends_streams_and_the_listener() {
     let address = listener.local_addr().unwrap();
     let mut settings = fakes::settings();
     settings.api.grace = LONG;
-    let mut serving = Box::pin(crate::run(parts(settings, &tickets), listener, stop.clone()));
+    let listeners = crate::Listeners { plain: listener, tls: None, unix: None };
+    let mut serving = Box::pin(crate::run(parts(settings, &tickets), listeners, stop.clone()));
     let client = async {
         let mut socket = TcpStream::connect(address).await.unwrap();
         let head = format!(

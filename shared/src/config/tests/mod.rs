@@ -81,6 +81,24 @@ fn the_least_configuration_has_the_documented_defaults() {
 }
 
 #[test]
+fn the_api_listens_on_loopback_unless_told_otherwise() {
+    let api = |file: &str| Ground::new().load(&format!("[api]\n{file}")).unwrap().api;
+    let default = api("");
+    assert!(default.tls.is_none() && default.unix_socket.is_none());
+    assert_eq!((default.max_connections, default.idle), (4096, Duration::from_secs(75)));
+    for listen in ["127.9.9.9:1", "[::1]:1", "[::ffff:127.0.0.1]:1"] {
+        assert_eq!(api(&format!("listen = '{listen}'")).listen.to_string(), listen);
+    }
+    assert!(api("listen = '0.0.0.0:1'\nallow_plain_http = true").listen.ip().is_unspecified());
+    let files = "tls_certificate_file = '/c'\ntls_key_file = '/k'";
+    assert!(api(files).tls.is_none());
+    let tls = api(&format!("tls_listen = '0.0.0.0:5443'\n{files}")).tls.unwrap();
+    assert_eq!((tls.certificate_file.as_path(), tls.key_file.as_path()), (Path::new("/c"), Path::new("/k")));
+    let socket = api("unix_socket = '/run/a.sock'\nunix_socket_mode = '600'").unix_socket.unwrap();
+    assert_eq!((socket.path.as_path(), socket.mode), (Path::new("/run/a.sock"), 0o600));
+}
+
+#[test]
 fn the_environment_beats_the_file_and_is_never_guessed_at() {
     let ground = Ground::new().with(&[
         ("ROLECALL__WORKER__LANES", "7"),
