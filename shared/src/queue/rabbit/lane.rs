@@ -12,7 +12,7 @@ use async_trait::async_trait;
 use futures_util::{FutureExt, StreamExt};
 use jiff::Timestamp;
 use lapin::message::Delivery as AmqpDelivery;
-use lapin::options::{BasicAckOptions, BasicCancelOptions, BasicConsumeOptions, BasicQosOptions};
+use lapin::options::{BasicAckOptions, BasicConsumeOptions, BasicQosOptions};
 use lapin::types::{FieldTable, ShortString};
 
 use super::link::{self, Link, Live, unavailable, within};
@@ -114,10 +114,10 @@ impl LaneQueue for RabbitLane {
     }
 
     async fn release(self: Box<Self>) -> Result<(), Failure> {
-        let tag = self.consumer.tag();
-        self.link.call_on(&self.live, self.channel.basic_cancel(tag, BasicCancelOptions::default())).await?;
         // The close gives back everything unacknowledged, also what the client holds and nobody has looked at, and
-        // it is a call with an answer: when that comes, all is back in its place and the host lock may go.
+        // ends the consumer in one step of the queue. Cancelling first would leave a moment in which the queue is free
+        // and these jobs are not back: if we died in it, a successor would overtake them.
+        // It is a call with an answer: when that comes, all is back in its place and the host lock may go.
         self.link.call_on(&self.live, self.channel.close(200, "lane released".into())).await
     }
 }
