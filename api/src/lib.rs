@@ -31,4 +31,5 @@ pub use app::{App, Parts, dead};
 pub use auth::oidc;
 pub use listen::{Certificate, Listeners, Socket};
 pub use openapi::document as openapi_document;
+pub use router::table as route_table;
 pub use serve::run;

@@ -30,6 +30,20 @@ pub(crate) fn router(app: &Arc<App>) -> Router {
     layers::around(router, app)
 }
 
+/// Every route of every dialect: method and path, with `{name}` for what varies. Those of health and documentation ask
+/// nobody and are not in it.
+pub fn table() -> Vec<(String, String)> {
+    let document = serde_json::to_value(openapi::document()).unwrap_or_default();
+    let paths = document["paths"].as_object().cloned().unwrap_or_default();
+    let of_path = |(path, item): (String, serde_json::Value)| {
+        let methods: Vec<_> = item.as_object().map(|item| item.keys().cloned().collect()).unwrap_or_default();
+        methods.into_iter().map(move |method: String| (method.to_uppercase(), path.clone()))
+    };
+    let others = barman::table().into_list().into_iter().chain(jsonapi::table().into_list());
+    let others = others.map(|(method, path)| (method.to_string(), path.to_owned()));
+    paths.into_iter().flat_map(of_path).chain(others).collect()
+}
+
 async fn unknown_path(_uri: Uri) -> Problem {
     Failure::new(Code::NotFound, "There is no such path; /openapi.json lists those there are.").into()
 }

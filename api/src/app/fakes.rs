@@ -31,6 +31,25 @@ pub(crate) fn settings() -> Settings {
     SETTINGS.clone()
 }
 
+fn api() -> config::Api {
+    let seconds = Duration::from_secs;
+    config::Api {
+        listen: ([127, 0, 0, 1], 0).into(),
+        tls: None,
+        unix_socket: None,
+        max_connections: 64,
+        idle: seconds(75),
+        max_body_bytes: 1 << 20,
+        max_batch_items: 1000,
+        max_wait: seconds(50),
+        backlog_per_host: 10_000,
+        confirm_timeout: seconds(10),
+        grace: seconds(10),
+        target_reads: 16,
+        max_waiting_streams: 256,
+    }
+}
+
 /// Nobody is slowed down.
 fn auth() -> config::Auth {
     config::Auth {
@@ -45,21 +64,7 @@ fn make_settings() -> Settings {
     let seconds = Duration::from_secs;
     let rolecall = || "rolecall".to_owned();
     Settings {
-        api: config::Api {
-            listen: ([127, 0, 0, 1], 0).into(),
-            tls: None,
-            unix_socket: None,
-            max_connections: 64,
-            idle: seconds(75),
-            max_body_bytes: 1 << 20,
-            max_batch_items: 1000,
-            max_wait: seconds(50),
-            backlog_per_host: 10_000,
-            confirm_timeout: seconds(10),
-            grace: seconds(10),
-            target_reads: 16,
-            max_waiting_streams: 256,
-        },
+        api: api(),
         auth: auth(),
         legacy: config::Legacy { get_writes: false },
         account: Some(config::BootstrapAccount { user: "ops".into(), password: "secret".into() }),

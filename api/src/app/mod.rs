@@ -12,6 +12,7 @@ pub(crate) mod cancel;
 pub mod dead;
 #[cfg(test)]
 pub(crate) mod fakes;
+pub(crate) mod federation;
 pub(crate) mod hosts;
 mod keep;
 mod limits;
@@ -42,7 +43,7 @@ use rolecall_shared::tickets::Tickets;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::auth::{Attempts, Authenticator, Rates, Sessions, follow};
+use crate::auth::{Attempts, Authenticator, Rates, Sessions, follow, oidc};
 use crate::health::Health;
 use crate::waiters::Waiters;
 use backlog::Backlog;
@@ -85,6 +86,7 @@ pub struct App {
     pub(crate) waiters: Waiters,
     pub(crate) authenticator: Arc<Authenticator>,
     pub(crate) rates: Rates,
+    pub(crate) oidc: oidc::Verifier,
     pub(crate) limits: Limits,
     /// Work that must run to its end although its request was dropped.
     pub(crate) tasks: TaskTracker,
@@ -106,6 +108,7 @@ impl App {
                 Arc::clone(&clock),
             )),
             rates: Rates::new(&settings.auth),
+            oidc: oidc::Verifier::new(&settings.oidc, Arc::clone(&clock)),
             limits: Limits::new(&settings.api),
             backlog: Backlog::new(settings.api.backlog_per_host, settings.api.confirm_timeout),
             tasks: TaskTracker::new(),

@@ -35,7 +35,7 @@ impl Rates {
     }
 
     /// Counts a request from an address; none is the local socket.
-    pub(super) fn of_address(&self, address: Option<IpAddr>) -> Result<(), Failure> {
+    pub(crate) fn of_address(&self, address: Option<IpAddr>) -> Result<(), Failure> {
         check(&self.addresses, &address, "Too many requests come from this address.")
     }
 

@@ -294,7 +294,12 @@ impl Authenticator {
     }
 
     /// Counts an attempt of somebody who has proven nothing lately, or refuses it.
-    fn begin(&self, account: Option<&str>, address: Option<IpAddr>, via: &str) -> Result<(), Failure> {
+    pub(crate) fn begin(
+        &self,
+        account: Option<&str>,
+        address: Option<IpAddr>,
+        via: &str,
+    ) -> Result<(), Failure> {
         self.attempts.begin(account, address).map_err(|wait| {
             self.refuse(None, address, (via, "too_often"));
             Failure::new(Code::TooManyRequests, "Too many log-ins that failed or are not known; try later.")
@@ -350,7 +355,8 @@ impl Authenticator {
         identity
     }
 
-    fn refuse(&self, account: Option<&str>, address: Option<IpAddr>, why: (&str, &'static str)) {
+    /// Lets the audit know that somebody did not prove who they are.
+    pub(crate) fn refuse(&self, account: Option<&str>, address: Option<IpAddr>, why: (&str, &'static str)) {
         self.refusals.login_failed(account, address, why, self.clock.now());
     }
 }

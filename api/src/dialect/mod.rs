@@ -4,3 +4,4 @@
 pub(crate) mod barman;
 pub(crate) mod jsonapi;
 pub(crate) mod native;
+pub(crate) mod table;

@@ -145,6 +145,8 @@ codes! {
     IdentityTokenUsed = "identity_token_used", Unauthenticated;
     /// The identity token is not one of ours to trust, or no binding is for it.
     IdentityTokenRefused = "identity_token_refused", Unauthenticated;
+    /// The issuer of an identity token does not answer, and its keys are not known.
+    IdentityKeysUnavailable = "identity_keys_unavailable", Unavailable;
     /// The target has unfinished jobs.
     JobsWaiting = "jobs_waiting", Conflict;
     /// The resource changed since the caller read it.

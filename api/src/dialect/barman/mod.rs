@@ -10,4 +10,4 @@ mod answer;
 mod parameters;
 mod routes;
 
-pub(crate) use routes::routes;
+pub(crate) use routes::{routes, table};

@@ -6,7 +6,6 @@ use axum::extract::{Request, State};
 use axum::http::Method;
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
 use axum::{Json, Router};
 use rolecall_shared::control::Account;
 use rolecall_shared::domain::{AccountKind, AccountType, Code, Failure, Grants};
@@ -19,19 +18,29 @@ use crate::App;
 use crate::app::accounts::{self, AskedAccount, AskedChange};
 use crate::app::tokens;
 use crate::auth::{Caller, door};
+use crate::dialect::table::Table;
 
 const FIELDS: [&str; 4] = ["username", "password", "access", "deny"];
 
 /// Every call of this dialect; all of them ask who is calling.
 pub(crate) fn routes(app: &Arc<App>) -> Router<Arc<App>> {
-    Router::new()
-        .route("/auth/token", get(token).post(token))
-        .route("/auth/user", get(own))
-        .route("/auth/user/list", get(list))
-        .route("/auth/user/add", get(add).post(add))
-        .route("/auth/user/change", get(change).post(change))
+    table()
+        .into_router()
         .method_not_allowed_fallback(method_not_allowed)
         .route_layer(from_fn_with_state(Arc::clone(app), require))
+}
+
+/// The same without the question, as a list.
+pub(crate) fn table() -> Table {
+    Table::default()
+        .with(Method::GET, "/auth/token", token)
+        .with(Method::POST, "/auth/token", token)
+        .with(Method::GET, "/auth/user", own)
+        .with(Method::GET, "/auth/user/list", list)
+        .with(Method::GET, "/auth/user/add", add)
+        .with(Method::POST, "/auth/user/add", add)
+        .with(Method::GET, "/auth/user/change", change)
+        .with(Method::POST, "/auth/user/change", change)
 }
 
 async fn require(State(app): State<Arc<App>>, mut request: Request, next: Next) -> Result<Response, Refusal> {

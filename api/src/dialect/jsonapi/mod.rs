@@ -10,4 +10,4 @@ mod document;
 mod refusal;
 mod users;
 
-pub(crate) use users::routes;
+pub(crate) use users::{routes, table};

@@ -3,10 +3,9 @@
 use std::sync::Arc;
 
 use axum::extract::{FromRequest, Path, Request, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, Method, StatusCode};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, patch};
 use axum::{Json, Router};
 use rolecall_shared::domain::{AccountType, Code, Failure};
 use serde_json::Value;
@@ -17,18 +16,31 @@ use crate::App;
 use crate::app::accounts;
 use crate::auth::{Caller, door};
 use crate::dialect::native::body::read_bytes;
+use crate::dialect::table::Table;
 
 /// Every route of this dialect; all of them ask who is calling.
 pub(crate) fn routes(app: &Arc<App>) -> Router<Arc<App>> {
-    Router::new()
-        .route("/v1/users", get(list_all))
-        .route("/v1/users/", get(list_all))
-        .route("/v1/users/inet", get(list_inet).post(add_inet))
-        .route("/v1/users/unix", get(list_unix).post(add_unix))
-        .route("/v1/users/inet/{name}", patch(change_inet).get(find_inet).delete(remove_inet))
-        .route("/v1/users/unix/{name}", patch(change_unix).get(find_unix).delete(remove_unix))
+    table()
+        .into_router()
         .method_not_allowed_fallback(method_not_allowed)
         .route_layer(from_fn_with_state(Arc::clone(app), require))
+}
+
+/// The same without the question, as a list.
+pub(crate) fn table() -> Table {
+    Table::default()
+        .with(Method::GET, "/v1/users", list_all)
+        .with(Method::GET, "/v1/users/", list_all)
+        .with(Method::GET, "/v1/users/inet", list_inet)
+        .with(Method::POST, "/v1/users/inet", add_inet)
+        .with(Method::GET, "/v1/users/inet/{name}", find_inet)
+        .with(Method::PATCH, "/v1/users/inet/{name}", change_inet)
+        .with(Method::DELETE, "/v1/users/inet/{name}", remove_inet)
+        .with(Method::GET, "/v1/users/unix", list_unix)
+        .with(Method::POST, "/v1/users/unix", add_unix)
+        .with(Method::GET, "/v1/users/unix/{name}", find_unix)
+        .with(Method::PATCH, "/v1/users/unix/{name}", change_unix)
+        .with(Method::DELETE, "/v1/users/unix/{name}", remove_unix)
 }
 
 async fn require(State(app): State<Arc<App>>, mut request: Request, next: Next) -> Result<Response, Refusal> {

@@ -12,6 +12,7 @@ mod cursor;
 mod events;
 mod fields;
 mod hosts;
+mod identity;
 mod job_body;
 mod jobs;
 mod params;
@@ -36,13 +37,19 @@ use utoipa_axum::routes;
 
 use crate::App;
 
-/// Every route of this dialect; all of them ask who is calling.
+/// Every route of this dialect. All of them ask who is calling but the one that opens a session for those who come with
+/// somebody else's word.
 pub(crate) fn routes(app: &Arc<App>) -> OpenApiRouter<Arc<App>> {
-    open_routes().route_layer(from_fn_with_state(Arc::clone(app), caller::require))
+    let asking = asking_routes().route_layer(from_fn_with_state(Arc::clone(app), caller::require));
+    asking.routes(routes!(identity::exchange))
 }
 
 /// The same without the question, for the document only.
 pub(crate) fn open_routes() -> OpenApiRouter<Arc<App>> {
+    asking_routes().routes(routes!(identity::exchange))
+}
+
+fn asking_routes() -> OpenApiRouter<Arc<App>> {
     OpenApiRouter::new()
         .routes(routes!(jobs::submit))
         .routes(routes!(batch::submit))
