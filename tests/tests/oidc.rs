@@ -9,11 +9,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use jiff::{SignedDuration, Timestamp};
+use reqwest::Method;
 use rolecall_api::oidc::{Reason, Verifier};
 use rolecall_shared::config::Oidc;
 use rolecall_shared::domain::{Clock, SystemClock};
+use rolecall_tests::client::{Answer, send};
 use rolecall_tests::stack::checkout;
-use rolecall_tests::{Issuer, binary, installation};
+use rolecall_tests::{Installation, Issuer, binary, installation};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -199,4 +201,75 @@ fn every_reason_for_a_refusal_is_explained() {
     let listed: BTreeSet<_> =
         rows.flat_map(|cell| cell.split("`, `")).map(|word| word.trim_matches('`')).collect();
     assert_eq!(listed, Reason::ALL.iter().map(|reason| reason.as_str()).collect());
+}
+
+/// Somebody with a session.
+struct Bearer {
+    url: String,
+    token: String,
+}
+
+impl Bearer {
+    async fn ask(&self, method: Method, path: &str, body: &Value) -> Answer {
+        let http = reqwest::Client::builder().no_proxy().build().expect("a plain client");
+        let request = http.request(method, format!("{}{path}", self.url)).bearer_auth(&self.token);
+        send(request.json(body)).await
+    }
+}
+
+async fn exchange(url: &str, token: &str) -> Answer {
+    let http = reqwest::Client::builder().no_proxy().build().expect("a plain client");
+    send(http.post(format!("{url}/auth/oidc")).json(&json!({ "token": token }))).await
+}
+
+#[tokio::test]
+async fn a_job_exchanges_its_token_once_and_pipelines_do_not_see_each_other() {
+    let issuer = Issuer::start();
+    let rolecall = Installation::builder("exchange")
+        .set("oidc.local.issuer", &issuer.url)
+        .set("oidc.local.audience", "rolecall-RS256")
+        .set("oidc.local.bindings.deploy.account", "ci-deploy")
+        .set("oidc.local.bindings.deploy.claims.repository", "acme/app")
+        .set("oidc.local.bindings.deploy.claims.ref", "refs/heads/*")
+        .start()
+        .await;
+    let url = rolecall.api.url();
+    let token = issuer.id_token("RS256", &pipeline()).await;
+    let missing = exchange(&url, &token).await.expect_problem(401, "identity_token_refused");
+    assert_eq!(missing.text("reason"), "account_closed", "there is no such account");
+    let rights = ["--access", "submit:*/*:*", "--access", "reveal:*/*:*"];
+    let create = [&["accounts", "create", "ci-deploy"][..], &rights].concat();
+    installation::run_well(&rolecall.environment(), rolecall.dir(), &create);
+
+    let session = exchange(&url, &token).await.expect(200);
+    exchange(&url, &token).await.expect_problem(401, "identity_token_used");
+    let main = Bearer { url: url.clone(), token: session.text("token").to_owned() };
+    let other = json!({
+        "sub": "repo:acme/app:ref:refs/heads/other", "jti": "job-2", "nbf": SystemClock.now().as_second(),
+        "repository": "acme/app", "ref": "refs/heads/other",
+    });
+    let session = exchange(&url, &issuer.id_token("RS256", &other).await).await.expect(200);
+    let other = Bearer { url: url.clone(), token: session.text("token").to_owned() };
+
+    let job = json!({ "operation": "create_role", "kind": "devqa", "username": rolecall.role("ada"),
+                      "env": "dev", "database": rolecall.target(1).database });
+    let accepted = main.ask(Method::POST, "/api/v2/jobs", &job).await.expect(202);
+    let path = format!("/api/v2/tickets/{}", accepted.id());
+    let ended = main.ask(Method::GET, &format!("{path}?wait=50"), &json!({})).await;
+    ended.expect(200).expect_outcome("created");
+    other.ask(Method::GET, &path, &json!({})).await.expect_problem(404, "ticket_not_found");
+    let secret = format!("{path}/secret");
+    other.ask(Method::POST, &secret, &json!({})).await.expect_problem(404, "ticket_not_found");
+    main.ask(Method::POST, &secret, &json!({})).await.expect(200);
+
+    let audit = rolecall.client.audit("event=session.opened").await.expect(200);
+    assert_eq!((audit.text("items.0.detail.binding"), audit.text("items.0.via")), ("deploy", "oidc local"));
+    assert_eq!(audit.text("items.1.owner"), "ci-deploy#local:repo:acme/app:ref:refs/heads/main");
+    for (token, reason) in [
+        (issuer.id_token("RS256", &changed("repository", &json!("evil/app"))).await, "no_binding"),
+        ("a.b.c".to_owned(), "malformed"),
+    ] {
+        let refused = exchange(&url, &token).await.expect_problem(401, "identity_token_refused");
+        assert_eq!(refused.text("reason"), reason, "{refused}");
+    }
 }

@@ -47,6 +47,7 @@ async fn an_api_token_does_what_its_scope_allows_until_it_is_revoked_everywhere(
     .await;
     let audit = rolecall.client.audit("event=token.revoked").await.expect(200);
     assert_eq!(audit.text("items.0.detail.token"), made.text("id"));
+    assert_eq!((audit.text("items.0.account"), audit.text("items.0.via")), ("ci", "basic"));
 }
 
 #[tokio::test]

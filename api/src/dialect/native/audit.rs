@@ -35,8 +35,13 @@ pub(super) struct EventBody {
     at: Timestamp,
     /// Who did it.
     account: String,
+    /// Who owns what was made: the account, and for the job of a CI system its subject.
+    owner: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     address: Option<String>,
+    /// By which proof: `basic`, `api_token ID`, `session ID (what opened it)`, `unix UID`, `command`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    via: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     ticket: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -66,7 +71,9 @@ impl From<Recorded> for EventBody {
             event: event.name.as_str(),
             at: event.at,
             account: event.actor.account,
+            owner: event.actor.owner,
             address: event.actor.address,
+            via: event.actor.via,
             ticket: event.ticket.map(|ticket| ticket.to_string()),
             env: event.target.as_ref().map(|target| target.env.to_string()),
             database: event.target.map(|target| target.database.to_string()),
