@@ -102,6 +102,9 @@ fn operations() -> BTreeMap<String, BTreeSet<String>> {
         let methods = item.as_object().map(|item| item.keys().map(|method| method.to_uppercase()));
         operations.entry(path.clone()).or_default().extend(methods.into_iter().flatten());
     }
+    for (method, path) in rolecall_api::route_table() {
+        operations.entry(path).or_default().insert(method);
+    }
     // What is served beside the dialects; the suites of the API read each.
     for path in ["/livez", "/readyz", "/metrics", "/openapi.json", "/docs"] {
         operations.entry(path.to_owned()).or_default().insert("GET".to_owned());
@@ -120,7 +123,7 @@ fn fits(template: &str, path: &str) -> bool {
 fn every_path_is_served_and_every_operation_described() {
     let operations = operations();
     let path = pattern(
-        r"(?:^|[\s(\x22])((?:(?:GET|POST|PUT|DELETE|HEAD) )?/(?:api/|livez|readyz|metrics|openapi\.json|docs)[^\s?\x22'`),]*)",
+        r"(?:^|[\s(\x22])((?:(?:GET|POST|PUT|PATCH|DELETE|HEAD) )?/(?:api/|auth/|v1/|livez|readyz|metrics|openapi\.json|docs)[^\s?\x22'`),]*)",
     );
     let mut described = BTreeSet::new();
     for page in PAGES.iter() {
