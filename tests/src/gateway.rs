@@ -6,7 +6,6 @@ use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
-use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::task::AbortOnDropHandle;
 
@@ -20,15 +19,7 @@ pub struct Gateway {
     address: SocketAddr,
     server: SocketAddr,
     waits: Waits,
-    ends: watch::Sender<Ends>,
     door: Door,
-}
-
-/// Whether the server learns that a client has gone.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Ends {
-    Told,
-    KeptBack,
 }
 
 #[derive(Debug)]
@@ -47,7 +38,7 @@ enum Door {
 /// What happens to those who connect.
 #[derive(Debug, Clone)]
 enum Manner {
-    PassOn { server: SocketAddr, ends: watch::Receiver<Ends> },
+    PassOn { server: SocketAddr, late: Duration },
     Swallow(Waits),
 }
 
@@ -60,8 +51,7 @@ impl Gateway {
         let socket = bind(loopback(0)).await;
         let address = socket.local_addr().expect("a bound socket has an address");
         let door = Door::Closed { _socket: socket };
-        let ends = watch::Sender::new(Ends::Told);
-        let mut gateway = Self { address, server: loopback(port), waits: Waits::default(), ends, door };
+        let mut gateway = Self { address, server: loopback(port), waits: Waits::default(), door };
         gateway.pass_on().await;
         gateway
     }
@@ -73,18 +63,13 @@ impl Gateway {
 
     /// Leads to the server.
     pub async fn pass_on(&mut self) {
-        self.open(Manner::PassOn { server: self.server, ends: self.ends.subscribe() }).await;
+        self.pass_on_but_end_late(Duration::ZERO).await;
     }
 
-    /// From now on the server does not learn that somebody has gone. So it is for a while with a machine that vanishes,
-    /// and between two servers of which one is busier than the other.
-    pub fn keep_back_ends(&self) {
-        self.ends.send_replace(Ends::KeptBack);
-    }
-
-    /// The server learns of everybody who has gone.
-    pub fn tell_ends(&self) {
-        self.ends.send_replace(Ends::Told);
+    /// Leads to the server, which learns only so much later that somebody has gone. So it is with a machine that
+    /// vanishes, and between two servers of which one is busier than the other.
+    pub async fn pass_on_but_end_late(&mut self, late: Duration) {
+        self.open(Manner::PassOn { server: self.server, late }).await;
     }
 
     /// Accepts, and never says a word: a black hole.
@@ -144,9 +129,9 @@ async fn receive(listener: TcpListener, manner: Manner) {
 
 async fn serve(mut client: TcpStream, manner: Manner) {
     match manner {
-        Manner::PassOn { server, ends } => {
+        Manner::PassOn { server, late } => {
             if let Ok(server) = TcpStream::connect(server).await {
-                relay(client, server, ends).await;
+                relay(client, server, late).await;
             }
         }
         Manner::Swallow(waits) => {
@@ -157,14 +142,13 @@ async fn serve(mut client: TcpStream, manner: Manner) {
     }
 }
 
-/// Whichever side ends it, the other is cut: the client at once, the server when it is to learn of it.
-async fn relay(client: TcpStream, server: TcpStream, mut ends: watch::Receiver<Ends>) {
+/// Whichever side ends it, the other is cut: the client at once, the server so much later.
+async fn relay(client: TcpStream, server: TcpStream, late: Duration) {
     let (mut from_client, mut to_client) = client.into_split();
     let (mut from_server, mut to_server) = server.into_split();
     let asked = async {
         tokio::io::copy(&mut from_client, &mut to_server).await.ok();
-        // A gateway that is gone keeps nothing back.
-        _ = ends.wait_for(|ends| *ends == Ends::Told).await;
+        tokio::time::sleep(late).await;
     };
     let answered = async {
         let mut bytes = vec![0; 65_536];

@@ -1,7 +1,7 @@
 //! One process of Rolecall: started, asked whether it is ready, ended well or suddenly.
 
 use std::collections::BTreeMap;
-use std::fs::File;
+use std::fs::{self, File};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -149,6 +149,14 @@ impl Process {
         line.trim().trim_end_matches(" kB").parse::<u64>().ok().map(|kib| kib * 1024)
     }
 
+    /// Whether it has a TCP connection from this port of loopback. Linux alone.
+    pub fn has_port(&self, port: u16) -> bool {
+        let Some(inode) = inode_of(port) else { return false };
+        let wanted = format!("socket:[{inode}]");
+        let mut files = fs::read_dir(format!("/proc/{}/fd", self.pid())).into_iter().flatten().flatten();
+        files.any(|file| fs::read_link(file.path()).is_ok_and(|link| link.as_os_str() == wanted.as_str()))
+    }
+
     /// Sends SIGTERM and waits for the end.
     pub async fn stop(&self) -> ExitStatus {
         self.signal("TERM");
@@ -220,6 +228,17 @@ fn listening_address(line: &str, part: &str) -> Option<SocketAddr> {
     let (_, rest) = rest.split_once(&format!("\"{part}\""))?;
     rest.split(|c: char| !(c.is_ascii_hexdigit() || matches!(c, '.' | ':' | '[' | ']')))
         .find_map(|word| word.parse().ok())
+}
+
+/// The inode of the TCP socket with this local port (`/proc/net/tcp`, proc(5)).
+fn inode_of(port: u16) -> Option<String> {
+    let table = fs::read_to_string("/proc/net/tcp").ok()?;
+    table.lines().skip(1).find_map(|line| {
+        let columns: Vec<_> = line.split_whitespace().collect();
+        let (_, local) = columns.get(1)?.split_once(':')?;
+        let is_it = u16::from_str_radix(local, 16).ok()? == port;
+        is_it.then(|| columns.get(9).map(|inode| (*inode).to_owned())).flatten()
+    })
 }
 
 #[cfg(test)]

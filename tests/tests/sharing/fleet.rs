@@ -1,7 +1,6 @@
 //! An installation on many hosts with three workers, and who of them is at work where.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::ops::Deref;
 use std::time::{Duration, SystemTime};
 
@@ -131,8 +130,7 @@ impl Fleet {
     }
 
     fn worker_at(&self, port: u16) -> Option<usize> {
-        let inode = sockets().remove(&port)?;
-        self.workers.iter().position(|worker| has_socket(worker.pid(), &inode))
+        self.workers.iter().position(|worker| worker.has_port(port))
     }
 
     /// The time of the control database.
@@ -166,24 +164,4 @@ async fn settled_by(worker: &Process) -> usize {
     let text = answer.body.as_str().expect("metrics are text");
     let counts = text.lines().filter(|line| line.starts_with("rolecall_jobs_settled_total{"));
     counts.map(|line| line.rsplit(' ').next().and_then(|n| n.parse::<usize>().ok()).expect("a number")).sum()
-}
-
-/// The inode of each TCP socket of this machine, by its local port.
-fn sockets() -> BTreeMap<u16, String> {
-    let table = fs::read_to_string("/proc/net/tcp").expect("Linux");
-    table
-        .lines()
-        .skip(1)
-        .filter_map(|line| {
-            let columns: Vec<_> = line.split_whitespace().collect();
-            let (_, port) = columns.get(1)?.split_once(':')?;
-            Some((u16::from_str_radix(port, 16).ok()?, (*columns.get(9)?).to_owned()))
-        })
-        .collect()
-}
-
-fn has_socket(pid: u32, inode: &str) -> bool {
-    let wanted = format!("socket:[{inode}]");
-    let mut files = fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
-    files.any(|file| fs::read_link(file.path()).is_ok_and(|link| link.as_os_str() == wanted.as_str()))
 }

@@ -81,7 +81,7 @@ pub async fn every_fault_is_the_same_answer(scene: &Scene, documented: &BTreeSet
         &format!("{user}:{}", password.to_uppercase()),
         &format!("{}:{password}", user.to_uppercase()),
         &format!("nobody:{password}"),
-        "tester:пароль",
+        "stranger:пароль",
         "tëster:x",
         "tester:a\0b",
         &format!("{user}\n:{password}"),
