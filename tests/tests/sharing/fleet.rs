@@ -1,6 +1,5 @@
 //! An installation on many hosts with three workers, and who of them is at work where.
 
-use std::collections::BTreeMap;
 use std::ops::Deref;
 use std::time::{Duration, SystemTime};
 
