@@ -20,7 +20,7 @@ use crate::callers::{PATIENCE, Password, ends, take};
 use crate::scene::Scene;
 
 const WAITING: usize = 30;
-const BURST: usize = 400;
+const BURST: usize = 800;
 const FINISHED: usize = 6;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
