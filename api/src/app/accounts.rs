@@ -16,9 +16,6 @@ use secrecy::SecretString;
 use super::App;
 use crate::auth::{Caller, Via};
 
-/// Accounts of one page.
-const PAGE: usize = 500;
-
 /// An account as a caller wants it. Has no `Debug` text.
 pub(crate) struct AskedAccount {
     pub(crate) name: String,
@@ -65,16 +62,7 @@ pub(crate) async fn list(
         let fits = |account: &Account| kind_of_login.is_none_or(|wanted| account.kind_of_login == wanted);
         return Ok(own.into_iter().filter(fits).collect());
     }
-    let mut accounts: Vec<Account> = Vec::new();
-    loop {
-        let after = accounts.last().map(|account| account.name.as_str());
-        let page = app.control.list_accounts(kind_of_login, after, PAGE).await?;
-        let is_last = page.len() < PAGE;
-        accounts.extend(page);
-        if is_last {
-            return Ok(accounts);
-        }
-    }
+    app.control.list_all_accounts(kind_of_login).await
 }
 
 /// One account, or [`Code::AccountNotFound`], also for one the caller may not see.
@@ -109,7 +97,7 @@ pub(crate) async fn add(caller: &Caller, app: &App, asked: AskedAccount) -> Resu
         return Err(Failure::new(Code::AccountExists, detail));
     }
     let password_hash = match asked.password {
-        Some(password) => Some(app.authenticator.hash_new(password).await?),
+        Some(password) => Some(app.authenticator.hashing.hash(password).await?),
         None => None,
     };
     let new = NewAccount {
@@ -145,7 +133,7 @@ pub(crate) async fn change(
         }
     }
     let password_hash = match asked.password {
-        Some(password) => Some(app.authenticator.hash_new(password).await?),
+        Some(password) => Some(app.authenticator.hashing.hash(password).await?),
         None => None,
     };
     let change = AccountChange {

@@ -1,8 +1,12 @@
 //! The door that every dialect asks at, once per request and before anything of it is read.
 
-use axum::extract::ConnectInfo;
+use std::sync::Arc;
+
+use axum::extract::{ConnectInfo, Request, State};
 use axum::http::header::AUTHORIZATION;
 use axum::http::{Extensions, HeaderMap};
+use axum::middleware::Next;
+use axum::response::Response;
 use rolecall_shared::domain::Failure;
 
 use super::Caller;
@@ -10,12 +14,19 @@ use super::verify::Shown;
 use crate::App;
 use crate::listen::Peer;
 
+/// Lets nobody in who has not proven who they are; `R` is how the dialect phrases a failure.
+pub(crate) async fn require<R: From<Failure>>(
+    State(app): State<Arc<App>>,
+    mut request: Request,
+    next: Next,
+) -> Result<Response, R> {
+    let caller = enter(&app, request.headers(), request.extensions()).await?;
+    request.extensions_mut().insert(caller);
+    Ok(next.run(request).await)
+}
+
 /// Who is calling, or why nobody is let in.
-pub(crate) async fn enter(
-    app: &App,
-    headers: &HeaderMap,
-    connection: &Extensions,
-) -> Result<Caller, Failure> {
+async fn enter(app: &App, headers: &HeaderMap, connection: &Extensions) -> Result<Caller, Failure> {
     let peer = connection.get::<ConnectInfo<Peer>>().map(|info| &info.0);
     let address = peer.and_then(|peer| peer.address);
     app.rates.of_address(address)?;

@@ -13,7 +13,6 @@ use jiff::Timestamp;
 use rolecall_shared::control::Control;
 use rolecall_shared::domain::{Actor, Event, EventName};
 use serde_json::json;
-
 use tokio_util::sync::CancellationToken;
 
 use super::Caller;
@@ -23,7 +22,7 @@ const GATHER: Duration = Duration::from_millis(500);
 /// Refusals that are told apart at once; further ones are told together.
 const CAPACITY: usize = 2_000;
 /// The account of somebody who named none, or one that does not exist: what was typed there may be a password.
-pub(super) const NOBODY: &str = "-";
+const NOBODY: &str = "-";
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct Refusal {
@@ -42,6 +41,14 @@ struct Times {
     first: Timestamp,
     last: Timestamp,
     count: u64,
+}
+
+impl Times {
+    fn and(&mut self, more: &Self) {
+        self.first = self.first.min(more.first);
+        self.last = self.last.max(more.last);
+        self.count += more.count;
+    }
 }
 
 /// Refusals that are not written down yet.
@@ -91,10 +98,8 @@ impl Refusals {
                 ..refusal
             };
         }
-        let times = gathered.entry(refusal).or_insert(Times { first: now, last: now, count: 0 });
-        times.first = times.first.min(now);
-        times.last = times.last.max(now);
-        times.count += 1;
+        let once = Times { first: now, last: now, count: 1 };
+        gathered.entry(refusal).and_modify(|times| times.and(&once)).or_insert(once);
     }
 
     fn take(&self) -> HashMap<Refusal, Times> {
@@ -104,11 +109,7 @@ impl Refusals {
     fn give_back(&self, taken: HashMap<Refusal, Times>) {
         let mut gathered = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         for (refusal, before) in taken {
-            let times =
-                gathered.entry(refusal).or_insert(Times { first: before.first, last: before.last, count: 0 });
-            times.first = times.first.min(before.first);
-            times.last = times.last.max(before.last);
-            times.count += before.count;
+            gathered.entry(refusal).and_modify(|times| times.and(&before)).or_insert(before);
         }
     }
 

@@ -5,14 +5,12 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use hmac::{Hmac, KeyInit, Mac};
 use jiff::{SignedDuration, Timestamp};
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
 use rolecall_shared::domain::Failure;
-use rolecall_shared::seal::{DerivedKey, KeyRing};
+use rolecall_shared::seal::{DerivedKey, KeyRing, keyed_hash};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
-use sha2::Sha256;
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
@@ -75,12 +73,8 @@ impl Generation<'_> {
         match self {
             Self::Stored(id) => id.to_string(),
             Self::Password(password) => {
-                let mut block = Zeroizing::new([0_u8; 64]);
-                block[..key.len()].copy_from_slice(&**key);
-                let mut mac = Hmac::<Sha256>::new((&*block).into());
-                mac.update(b"generation");
-                mac.update(password.expose_secret().as_bytes());
-                URL_SAFE_NO_PAD.encode(mac.finalize().into_bytes())
+                let hash = keyed_hash(key, &[b"generation", password.expose_secret().as_bytes()]);
+                URL_SAFE_NO_PAD.encode(*hash)
             }
         }
     }
@@ -94,7 +88,6 @@ pub(crate) struct Read {
 }
 
 /// Opens sessions and reads them.
-#[derive(Clone)]
 pub(crate) struct Sessions {
     keys: KeyRing,
     lifetime: SignedDuration,

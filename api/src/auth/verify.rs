@@ -8,25 +8,16 @@ use axum::http::HeaderValue;
 use jiff::Timestamp;
 use rolecall_shared::config::BootstrapAccount;
 use rolecall_shared::control::{Account, Control};
-use rolecall_shared::credentials::{hash_password, verify_password};
 use rolecall_shared::domain::{AccountKind, AccountType, Clock, Code, Failure, Rights};
 use rolecall_shared::seal::ApiTokenText;
 use secrecy::{ExposeSecret, SecretString};
 use subtle::ConstantTimeEq;
-use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::bearer::Bearer;
+use super::hashing::Hashing;
 use super::proven::{Digest, Epoch, LIFETIME, Proven};
 use super::session::{For, Generation, Opened, Read, Sessions};
 use super::{Attempts, Caller, Identity, Refusals, Via, basic, bearer};
-
-/// Hashes at once, each with 19 MiB and a core for tens of milliseconds: half the cores are left for everything else.
-fn hashes_at_once() -> usize {
-    std::thread::available_parallelism().map_or(1, |cores| (cores.get() / 2).max(1))
-}
-
-/// How long somebody waits for a place to be hashed.
-const PATIENCE: Duration = Duration::from_secs(5);
 
 /// What a request shows of who is calling.
 pub(super) enum Shown<'a> {
@@ -55,7 +46,7 @@ impl Bootstrap {
 pub(crate) struct Authenticator {
     proven: Proven,
     bootstrap: Option<Bootstrap>,
-    hashing: Semaphore,
+    pub(crate) hashing: Hashing,
     pub(crate) attempts: Attempts,
     pub(crate) refusals: Refusals,
     pub(crate) sessions: Sessions,
@@ -82,8 +73,15 @@ impl Authenticator {
             }),
             password: account.password.clone(),
         });
-        let hashing = Semaphore::new(hashes_at_once());
-        Self { proven, bootstrap, hashing, attempts, refusals: Refusals::default(), sessions, clock }
+        Self {
+            proven,
+            bootstrap,
+            hashing: Hashing::default(),
+            attempts,
+            refusals: Refusals::default(),
+            sessions,
+            clock,
+        }
     }
 
     /// An account or a token has changed: nobody is known any more.
@@ -158,7 +156,7 @@ impl Authenticator {
         let known = account.as_ref().map(|account| account.name.clone());
         // Without an account it takes as long, and the answer is no.
         let hash = account.as_ref().and_then(|account| account.password_hash.clone());
-        let is_right = self.hash(password.clone(), hash).await?;
+        let is_right = self.hashing.verify(password.clone(), hash).await?;
         let Some(account) = account.filter(|_| is_right) else {
             self.attempts.failed(user, address);
             self.refuse(known.as_deref(), address, ("basic", "wrong"));
@@ -305,25 +303,6 @@ impl Authenticator {
             Failure::new(Code::TooManyRequests, "Too many log-ins that failed or are not known; try later.")
                 .retry_after(wait)
         })
-    }
-
-    /// The hash of a new password, or what is wrong with it.
-    pub(crate) async fn hash_new(&self, password: SecretString) -> Result<String, Failure> {
-        let _permit = self.place_to_hash().await?;
-        let hashed = tokio::task::spawn_blocking(move || hash_password(&password)).await;
-        hashed.map_err(Failure::internal)?.map_err(|fault| Failure::field("password", fault))
-    }
-
-    async fn place_to_hash(&self) -> Result<SemaphorePermit<'_>, Failure> {
-        let busy = || Failure::new(Code::TooManyRequests, "Too many log-ins at once.").retry_after(PATIENCE);
-        let permit = tokio::time::timeout(PATIENCE, self.hashing.acquire()).await;
-        permit.map_err(|_| busy())?.map_err(|_| busy())
-    }
-
-    async fn hash(&self, password: SecretString, hash: Option<String>) -> Result<bool, Failure> {
-        let _permit = self.place_to_hash().await?;
-        let verify = move || verify_password(&password, hash.as_deref());
-        tokio::task::spawn_blocking(verify).await.map_err(Failure::internal)
     }
 
     fn check_open(&self, account: &Account, address: Option<IpAddr>, via: &str) -> Result<(), Failure> {

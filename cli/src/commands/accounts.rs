@@ -18,9 +18,6 @@ use crate::args::{CreateAccount, Output, PasswordSource, SetAccount};
 use crate::operator;
 use crate::output::print;
 
-/// Accounts of one page.
-const PAGE: usize = 500;
-
 pub fn create(file: Option<&Path>, create: &CreateAccount) -> anyhow::Result<()> {
     let settings = config::Control::load(file)?;
     check_account_name(&create.name)?;
@@ -65,18 +62,7 @@ fn tell_created(create: &CreateAccount, generated: Option<&str>) -> anyhow::Resu
 
 pub fn list(file: Option<&Path>, output: Output) -> anyhow::Result<()> {
     let settings = config::Control::load(file)?;
-    let accounts = on_control(&settings, async |control| {
-        let mut accounts: Vec<Account> = Vec::new();
-        loop {
-            let after = accounts.last().map(|account| account.name.as_str());
-            let page = control.list_accounts(None, after, PAGE).await?;
-            let is_last = page.len() < PAGE;
-            accounts.extend(page);
-            if is_last {
-                return Ok(accounts);
-            }
-        }
-    })?;
+    let accounts = on_control(&settings, async |control| control.list_all_accounts(None).await)?;
     if output.json {
         let accounts: Vec<_> = accounts.iter().map(shown).collect();
         return print(&json!({ "accounts": accounts }).to_string());

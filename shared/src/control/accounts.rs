@@ -12,6 +12,8 @@ use super::{Control, rows};
 use crate::domain::{AccountKind, AccountType, Failure, Grants, Rights};
 
 const TABLE: &str = "accounts";
+/// Accounts of one page.
+const PAGE: usize = 500;
 
 pub(super) const COLUMNS: &str = "name, type, kind, password_hash, access, deny, generation, disabled_at, expires_at, \
                                   last_login_at, created_at, updated_at";
@@ -86,7 +88,7 @@ impl Control {
     }
 
     /// The accounts after `after`, by name; at most `limit`. With a type, those of that type.
-    pub async fn list_accounts(
+    async fn list_accounts(
         &self,
         kind_of_login: Option<AccountType>,
         after: Option<&str>,
@@ -107,6 +109,23 @@ impl Control {
             })
             .await?;
         Ok(accounts)
+    }
+
+    /// All accounts, by name, a page after the other. With a type, those of that type.
+    pub async fn list_all_accounts(
+        &self,
+        kind_of_login: Option<AccountType>,
+    ) -> Result<Vec<Account>, Failure> {
+        let mut accounts: Vec<Account> = Vec::new();
+        loop {
+            let after = accounts.last().map(|account| account.name.as_str());
+            let page = self.list_accounts(kind_of_login, after, PAGE).await?;
+            let is_last = page.len() < PAGE;
+            accounts.extend(page);
+            if is_last {
+                return Ok(accounts);
+            }
+        }
     }
 
     /// Whether there is any account.

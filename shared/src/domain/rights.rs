@@ -156,6 +156,11 @@ impl Pattern {
         Some(Self { permission, env, database: Part::parse(database)?, kind })
     }
 
+    /// `*:*/*:*`.
+    pub fn everything() -> Self {
+        Self { permission: None, env: Part::Any, database: Part::Any, kind: Part::Any }
+    }
+
     fn is_for(&self, permission: Permission) -> bool {
         self.permission.is_none_or(|own| own == permission)
     }

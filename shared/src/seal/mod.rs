@@ -23,7 +23,7 @@ pub use error::{KeyRingError, OpenError};
 pub use keys::{KeyState, SEALS_AFTER, add_key, list_keys, retire_key};
 pub use password::Password;
 pub use random::random_bytes;
-pub use ring::{DerivedKey, KeyRing, RELOAD_EVERY};
+pub use ring::{DerivedKey, KeyRing, RELOAD_EVERY, keyed_hash};
 pub use verifier::Verifier;
 
 /// What a ticket's sealed password is bound to: taken out of one ticket and put into another, it does not open.

@@ -154,11 +154,18 @@ fn sealing(keys: &Keys, now: Timestamp) -> Option<(&str, &Key)> {
 }
 
 fn derived(key: &Key, purpose: &str) -> DerivedKey {
+    keyed_hash(&key.material, &[purpose.as_bytes()])
+}
+
+/// HMAC-SHA-256 of the parts, one after the other.
+pub fn keyed_hash(key: &DerivedKey, parts: &[&[u8]]) -> DerivedKey {
     // One block of SHA-256, which is how HMAC fills up a shorter key (RFC 2104, section 2).
     let mut block = Zeroizing::new([0_u8; 64]);
-    block[..key.material.len()].copy_from_slice(&*key.material);
+    block[..key.len()].copy_from_slice(&**key);
     let mut mac = <Hmac<Sha256> as hmac::KeyInit>::new((&*block).into());
-    mac.update(purpose.as_bytes());
+    for part in parts {
+        mac.update(part);
+    }
     Zeroizing::new(mac.finalize().into_bytes().into())
 }
 

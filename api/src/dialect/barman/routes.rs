@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Request, State};
+use axum::extract::State;
 use axum::http::Method;
-use axum::middleware::{Next, from_fn_with_state};
+use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::{Json, Router};
 use rolecall_shared::control::Account;
-use rolecall_shared::domain::{AccountKind, AccountType, Code, Failure, Grants};
+use rolecall_shared::domain::{AccountKind, AccountType, Code, Failure, Grants, Pattern};
 use secrecy::SecretString;
 use serde_json::{Value, json};
 
@@ -27,7 +27,7 @@ pub(crate) fn routes(app: &Arc<App>) -> Router<Arc<App>> {
     table()
         .into_router()
         .method_not_allowed_fallback(method_not_allowed)
-        .route_layer(from_fn_with_state(Arc::clone(app), require))
+        .route_layer(from_fn_with_state(Arc::clone(app), door::require::<Refusal>))
 }
 
 /// The same without the question, as a list.
@@ -43,12 +43,6 @@ pub(crate) fn table() -> Table {
         .with(Method::POST, "/auth/user/change", change)
 }
 
-async fn require(State(app): State<Arc<App>>, mut request: Request, next: Next) -> Result<Response, Refusal> {
-    let caller = door::enter(&app, request.headers(), request.extensions()).await?;
-    request.extensions_mut().insert(caller);
-    Ok(next.run(request).await)
-}
-
 async fn method_not_allowed() -> Refusal {
     Failure::new(Code::MethodNotAllowed, "This call does not offer this method; see Allow.").into()
 }
@@ -61,16 +55,15 @@ async fn token(State(app): State<Arc<App>>, caller: Caller) -> Result<Response, 
 async fn own(State(app): State<Arc<App>>, caller: Caller) -> Result<Response, Refusal> {
     // The account of the configuration stands in no table and may do everything.
     if app.authenticator.is_bootstrap(&caller.account) {
-        let all: Grants = Grants { access: vec![everything()?], deny: Vec::new() };
-        return Ok(done(&shown(&caller.account, &all)));
+        return Ok(done(&shown(&caller.account, &everything())));
     }
     let account = accounts::find(&caller, &app, None, &caller.account).await?;
-    Ok(done(&of_account(&account)?))
+    Ok(done(&of_account(&account)))
 }
 
 async fn list(State(app): State<Arc<App>>, caller: Caller) -> Result<Response, Refusal> {
     let accounts = accounts::list(&caller, &app, None).await?;
-    let accounts: Vec<_> = accounts.iter().map(of_account).collect::<Result<_, _>>()?;
+    let accounts: Vec<_> = accounts.iter().map(of_account).collect();
     Ok(done(&json!(accounts)))
 }
 
@@ -116,7 +109,7 @@ async fn change(
         ..AskedChange::default()
     };
     let account = accounts::change(&caller, &app, Some(AccountType::Inet), name, asked).await?;
-    Ok(done(&of_account(&account)?))
+    Ok(done(&of_account(&account)))
 }
 
 /// A GET that changes something is repeated by whatever fetches addresses, and its password is in every log on the way.
@@ -128,15 +121,15 @@ fn may_write(app: &App, method: &Method) -> Result<(), Refusal> {
     Err(Failure::new(Code::MethodNotAllowed, detail).into())
 }
 
-fn of_account(account: &Account) -> Result<Value, Refusal> {
-    Ok(match account.kind {
+fn of_account(account: &Account) -> Value {
+    match account.kind {
         AccountKind::Basic => shown(&account.name, &account.grants),
-        AccountKind::Admin => shown(&account.name, &Grants { access: vec![everything()?], deny: Vec::new() }),
-    })
+        AccountKind::Admin => shown(&account.name, &everything()),
+    }
 }
 
-fn everything() -> Result<rolecall_shared::domain::Pattern, Failure> {
-    "*:*/*:*".parse().map_err(Failure::internal)
+fn everything() -> Grants {
+    Grants { access: vec![Pattern::everything()], deny: Vec::new() }
 }
 
 fn shown(name: &str, grants: &Grants) -> Value {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::extract::{FromRequest, Path, Request, State};
 use axum::http::{HeaderMap, Method, StatusCode};
-use axum::middleware::{Next, from_fn_with_state};
+use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::{Json, Router};
 use rolecall_shared::domain::{AccountType, Code, Failure};
@@ -23,7 +23,7 @@ pub(crate) fn routes(app: &Arc<App>) -> Router<Arc<App>> {
     table()
         .into_router()
         .method_not_allowed_fallback(method_not_allowed)
-        .route_layer(from_fn_with_state(Arc::clone(app), require))
+        .route_layer(from_fn_with_state(Arc::clone(app), door::require::<Refusal>))
 }
 
 /// The same without the question, as a list.
@@ -41,12 +41,6 @@ pub(crate) fn table() -> Table {
         .with(Method::GET, "/v1/users/unix/{name}", find_unix)
         .with(Method::PATCH, "/v1/users/unix/{name}", change_unix)
         .with(Method::DELETE, "/v1/users/unix/{name}", remove_unix)
-}
-
-async fn require(State(app): State<Arc<App>>, mut request: Request, next: Next) -> Result<Response, Refusal> {
-    let caller = door::enter(&app, request.headers(), request.extensions()).await?;
-    request.extensions_mut().insert(caller);
-    Ok(next.run(request).await)
 }
 
 async fn method_not_allowed() -> Refusal {

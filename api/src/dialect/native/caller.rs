@@ -1,27 +1,11 @@
-//! Who is calling: asked once per request, before anything of it is read.
+//! Who is calling, for a route behind the door.
 
-use std::sync::Arc;
-
-use axum::extract::{FromRequestParts, Request, State};
+use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
-use axum::middleware::Next;
-use axum::response::Response;
 use rolecall_shared::domain::Failure;
 
 use super::problem::Problem;
-use crate::App;
-use crate::auth::{Caller, door};
-
-/// Lets nobody in who has not proven who they are.
-pub(super) async fn require(
-    State(app): State<Arc<App>>,
-    mut request: Request,
-    next: Next,
-) -> Result<Response, Problem> {
-    let caller = door::enter(&app, request.headers(), request.extensions()).await?;
-    request.extensions_mut().insert(caller);
-    Ok(next.run(request).await)
-}
+use crate::auth::Caller;
 
 impl<S: Send + Sync> FromRequestParts<S> for Caller {
     type Rejection = Problem;

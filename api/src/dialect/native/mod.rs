@@ -35,12 +35,14 @@ use axum::middleware::from_fn_with_state;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use self::problem::Problem;
 use crate::App;
+use crate::auth::door;
 
 /// Every route of this dialect. All of them ask who is calling but the one that opens a session for those who come with
 /// somebody else's word.
 pub(crate) fn routes(app: &Arc<App>) -> OpenApiRouter<Arc<App>> {
-    let asking = asking_routes().route_layer(from_fn_with_state(Arc::clone(app), caller::require));
+    let asking = asking_routes().route_layer(from_fn_with_state(Arc::clone(app), door::require::<Problem>));
     asking.routes(routes!(identity::exchange))
 }
 
