@@ -134,9 +134,12 @@ impl Process {
             .expect("the log can be read")
     }
 
-    /// The last lines of its log.
+    /// The last lines of its log; says so if it cannot be read, since a failing test asks for it.
     pub fn log_tail(&self) -> String {
-        let text = self.log_text();
+        let text = match std::fs::read(&self.log) {
+            Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
+            Err(error) => return format!("--- {} cannot be read: {error} ---", self.log.display()),
+        };
         let lines: Vec<_> = text.lines().collect();
         let tail = &lines[lines.len().saturating_sub(40)..];
         format!("--- the end of {} ---\n{}\n---", self.log.display(), tail.join("\n"))

@@ -53,6 +53,7 @@ missing_packages() {
   redis_program >/dev/null || echo redis-server
   { rabbitmq_bin && epmd_program; } >/dev/null || echo rabbitmq-server
   command -v openssl >/dev/null || echo openssl
+  command -v curl >/dev/null || echo curl
 }
 
 can_run_natively() {
@@ -92,7 +93,7 @@ how_to_install() {
 missing: $(missing_packages | xargs). Do one of these, then repeat the command:
   Debian, Ubuntu   sudo $stack_home/stack install
                    (or: sudo apt-get install --no-install-recommends $(missing_packages | xargs))
-  Homebrew         brew install postgresql redis rabbitmq openssl
+  Homebrew         brew install postgresql redis rabbitmq openssl curl
   containers       start Docker with its Compose plugin
 HELP
 }
