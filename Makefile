@@ -44,6 +44,8 @@ toolchain:
 
 bench: toolchain ## measure bursts and memory of a release build, on servers of its own
 	@cargo build --locked --release --package rolecall --package rolecall-tests --bins
+	@cargo build --locked --release --package rolecall --package rolecall-tests --bin rolecall-no-authentication \
+		--features rolecall/no-authentication
 	@ROLECALL_BIN=$(CURDIR)/target/release/rolecall target/release/rolecall-bench
 
 clean: ## end leftover servers of this checkout, remove all that was built

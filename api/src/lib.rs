@@ -28,6 +28,8 @@ mod serve;
 mod waiters;
 
 pub use app::{App, Parts, dead};
+#[cfg(feature = "no-authentication")]
+pub use auth::no_authentication;
 pub use auth::oidc;
 pub use listen::{Certificate, Listeners, Socket};
 pub use openapi::document as openapi_document;

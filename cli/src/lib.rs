@@ -1,6 +1,7 @@
 //! The program `rolecall`: the command line, and the only place where the parts are put together.
 //!
-//! A library only because two binaries start it: `rolecall`, and for tests `rolecall-failpoints`.
+//! A library only because three binaries start it: `rolecall`, `rolecall-failpoints` for tests, and
+//! `rolecall-no-authentication` for benchmarks.
 //!
 //! * `args`: what can be typed.
 //! * `commands`: one file per command; `run` is what the services have in common.

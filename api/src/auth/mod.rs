@@ -16,6 +16,8 @@ mod bearer;
 mod changes;
 pub(crate) mod door;
 mod hashing;
+#[cfg(feature = "no-authentication")]
+pub mod no_authentication;
 pub mod oidc;
 mod proven;
 mod rates;

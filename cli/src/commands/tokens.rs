@@ -53,7 +53,7 @@ fn create(settings: &config::Control, token: &ApiToken, output: Output) -> anyho
     })?;
     let told = if output.json {
         let mut body = shown(token);
-        body["text"] = json!(text.expose());
+        body["token"] = json!(text.expose());
         body.to_string()
     } else {
         format!("made the API token {}, which is not shown again:\n{}", token.id, text.expose())

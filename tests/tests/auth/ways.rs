@@ -23,7 +23,7 @@ async fn an_api_token_does_what_its_scope_allows_until_it_is_revoked_everywhere(
     ci.post("/api/v2/tokens", &wider).await.expect_problem(403, "forbidden");
     let made = ci.post("/api/v2/tokens", &json!({ "name": "deploy", "scope": ["read:dev/*:*"] })).await;
     let made = made.expect(201);
-    let token = made.text("text");
+    let token = made.text("token");
     assert!(token.starts_with("rck_") && token.len() == 47);
 
     for url in [&url, &another.url()] {

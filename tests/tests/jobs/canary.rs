@@ -16,6 +16,7 @@ use rolecall_shared::seal::{KeyRing, ticket_secret_context};
 use rolecall_tests::{Answer, Installation, Running};
 use serde_json::json;
 
+use crate::proofs;
 use crate::scene::{
     assert_failed, create, in_env, make, pause, reset, resume, set_search_path, submit_at_once, take,
     wait_all, with,
@@ -32,7 +33,12 @@ const WRONG: &str = "wrong-password-of-a-caller";
 async fn no_password_is_written_down_anywhere() {
     let stack = PrivateStack::up("canary");
     // Everything that may be logged at all.
-    let rolecall = Installation::builder("canary").on(&stack).set("log.filter", "trace").start().await;
+    let rolecall = Installation::builder("canary")
+        .on(&stack)
+        .set("log.filter", "trace")
+        .set("legacy.get_writes", "true")
+        .start()
+        .await;
     log_every_statement(&rolecall).await;
 
     let mut secrets = Secrets::default();
@@ -44,6 +50,7 @@ async fn no_password_is_written_down_anywhere() {
     wait_all(&rolecall.client, &queued).await;
 
     work(&rolecall, &mut secrets).await;
+    proofs::use_them_all(&rolecall, &mut secrets).await;
     for service in ["redis", "rabbitmq", "control", "target-1"] {
         // What is said about connections that break and are made again.
         stack.run(&["restart", service]);

@@ -9,6 +9,7 @@ mod kinds;
 mod mishaps;
 mod operations;
 mod outages;
+mod proofs;
 mod scene;
 mod search;
 mod secrets;

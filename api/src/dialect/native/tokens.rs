@@ -80,9 +80,9 @@ impl From<ApiToken> for TokenBody {
 #[schema(as = MadeToken)]
 struct MadeTokenBody {
     #[serde(flatten)]
-    token: TokenBody,
+    about: TokenBody,
     /// What to send as `Authorization: Bearer …`. Shown this once.
-    text: String,
+    token: String,
 }
 
 /// Make an API token of your account.
@@ -102,7 +102,7 @@ pub(super) async fn add(
     JsonObject(map): JsonObject,
 ) -> Result<Response, Problem> {
     let (token, text) = tokens::add(&caller, &app, asked(&map)?).await?;
-    let body = MadeTokenBody { token: token.into(), text: text.expose().to_owned() };
+    let body = MadeTokenBody { about: token.into(), token: text.expose().to_owned() };
     Ok((StatusCode::CREATED, Json(body)).into_response())
 }
 
