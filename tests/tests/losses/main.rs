@@ -17,10 +17,12 @@ use rolecall_tests::{PrivateStack, eventually};
 use serde_json::json;
 
 use crate::callers::{PATIENCE, Password, ends, take};
-use crate::scene::Scene;
+use crate::scene::{Asked, Held, Scene};
 
 const WAITING: usize = 30;
-const BURST: usize = 800;
+/// Jobs of a burst that have ended when everything is lost, and those that have not.
+const ENDED: usize = 20;
+const UNDER_WAY: usize = 180;
 const FINISHED: usize = 6;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -33,30 +35,35 @@ async fn servers_may_lose_everything_or_the_last_moments() {
 }
 
 async fn emptied_in_a_burst(scene: &Scene) {
-    lost_altogether(scene, "emptied", async || scene.empty_redis().await).await;
+    // Amid a batch that goes on: whichever step it has come to.
+    let lose = async |held: Held| {
+        held.release();
+        scene.empty_redis().await;
+    };
+    lost_altogether(scene, "emptied", lose).await;
 }
 
 async fn emptied_and_started_without_its_file(scene: &Scene) {
-    lost_altogether(scene, "started without its file", async || {
+    // Amid a batch whose passwords are stored and whose roles are not made.
+    let lose = async |held: Held| {
         scene.stop_redis();
         scene.remove_redis_file();
         scene.start_redis().await;
-    })
-    .await;
+        held.release();
+    };
+    lost_altogether(scene, "started without its file", lose).await;
 }
 
 /// Jobs that ended, jobs that wait for a paused host, and a burst in the middle of which everything is gone.
-async fn lost_altogether(scene: &Scene, how: &str, lose: impl AsyncFnOnce()) {
+async fn lost_altogether(scene: &Scene, how: &str, lose: impl AsyncFnOnce(Held)) {
     let finished = scene.finished("before", FINISHED).await;
     let (taken, untaken) = finished.split_at(FINISHED / 2);
     for ticket in taken {
         scene.client.take_secret(ticket).await.expect(200);
     }
     let queued = scene.waiting("waiting", WAITING).await;
-    let burst = scene.submit("burst", BURST, scene.open_host()).await;
-    scene.some_have_ended(&burst, BURST / 20).await;
-
-    lose().await;
+    let (burst, held) = amid_a_burst(scene).await;
+    lose(held).await;
     let lost_at = SystemClock.now();
 
     let unknown = "00000000-0000-4000-8000-000000000000";
@@ -106,7 +113,8 @@ async fn lost_altogether(scene: &Scene, how: &str, lose: impl AsyncFnOnce()) {
         resets += usize::from(was_reset);
     }
     scene.assert_ended_once(burst.iter().chain(&queued)).await;
-    assert!(resets < BURST, "every password was lost");
+    assert!(resets >= ENDED, "the passwords of those that had ended were in Redis alone");
+    assert!(resets < burst.len(), "every password was lost");
 
     for ticket in taken {
         scene.client.take_secret(ticket).await.expect_problem(410, "secret_taken");
@@ -118,8 +126,20 @@ async fn lost_altogether(scene: &Scene, how: &str, lose: impl AsyncFnOnce()) {
     println!(
         "{how}: {} jobs under way or waiting ended; {resets} passwords of those that had ended were lost and reset; \
          {too_early} look-up came too early",
-        BURST + WAITING
+        burst.len() + WAITING
     );
+}
+
+/// Jobs of which some have ended, and one is in hand and cannot go on.
+async fn amid_a_burst(scene: &Scene) -> (Vec<Asked>, Held) {
+    let mut burst = scene.submit("ended", ENDED, scene.open_host()).await;
+    for asked in &burst {
+        ends(&scene.client, &asked.ticket).await.expect_outcome("created");
+    }
+    let held = scene.hold().await;
+    burst.extend(scene.submit("burst", UNDER_WAY, scene.open_host()).await);
+    scene.begins(&burst[ENDED..]).await;
+    (burst, held)
 }
 
 /// What ended after the copy was made is open again in Redis, or unknown to it; history knows better.

@@ -9,6 +9,7 @@ use lapin::{Connection, ConnectionProperties};
 use rolecall_tests::process::Role;
 use rolecall_tests::{Installation, Running, Stack, Target, eventually};
 use serde_json::{Value, json};
+use tokio_postgres::Client;
 
 use crate::callers::{PATIENCE, Password};
 
@@ -18,6 +19,15 @@ pub(crate) struct Asked {
     pub(crate) key: String,
     pub(crate) role: String,
     pub(crate) job: Value,
+}
+
+/// A host whose roles are locked.
+pub(crate) struct Held(Client);
+
+impl Held {
+    pub(crate) fn release(self) {
+        drop(self.0);
+    }
 }
 
 pub(crate) struct Scene {
@@ -49,7 +59,7 @@ impl Scene {
         self.running.target(2)
     }
 
-    /// Creates, accepted at once.
+    /// Creates, submitted at once; again where the answer says so.
     pub(crate) async fn submit(&self, name: &str, jobs: usize, on: &Target) -> Vec<Asked> {
         join_all((0..jobs).map(async |number| {
             let role = self.running.role(&format!("{name}{number}"));
@@ -58,8 +68,13 @@ impl Scene {
                 "operation": "create_role", "kind": "devqa", "username": role,
                 "env": "dev", "database": on.database, "deadline": "10m",
             });
-            let ticket = self.client.submit_once(&key, &job).await.expect(202).id();
-            Asked { ticket, key, role, job }
+            let answer = eventually("a job to be accepted", PATIENCE, async || {
+                let answer = self.client.submit_once(&key, &job).await;
+                (answer.status != 503).then_some(answer)
+            })
+            .await;
+            assert!([200, 202].contains(&answer.status), "{answer}");
+            Asked { ticket: answer.id(), key, role, job }
         }))
         .await
     }
@@ -96,14 +111,19 @@ impl Scene {
         .await;
     }
 
-    /// Waits until a burst is in the middle.
-    pub(crate) async fn some_have_ended(&self, burst: &[Asked], some: usize) {
-        let first = &burst[some].ticket;
-        eventually("the burst to be in the middle", PATIENCE, async || {
-            self.client.ticket(first).await.is_final().then_some(())
+    /// Keeps the host that works from making roles, until it is let go on.
+    pub(crate) async fn hold(&self) -> Held {
+        let session = self.open_host().superuser("postgres").await;
+        session.batch_execute("BEGIN; LOCK TABLE pg_authid IN SHARE ROW EXCLUSIVE MODE").await.unwrap();
+        Held(session)
+    }
+
+    /// Waits until a worker has one of them in hand.
+    pub(crate) async fn begins(&self, burst: &[Asked]) {
+        eventually("a job to run", PATIENCE, async || {
+            (self.client.ticket(&burst[0].ticket).await.text("state") == "running").then_some(())
         })
         .await;
-        assert!(!self.client.ticket(&burst[burst.len() - 1].ticket).await.is_final(), "the burst is over");
     }
 
     /// Whether the password works; one that was lost, and only such a one, is reset, and then works.
