@@ -1,10 +1,13 @@
 //! What can be typed.
 
 mod accounts;
+mod audit;
 
 use std::path::PathBuf;
 
 pub use accounts::{Accounts, CreateAccount, PasswordSource, SetAccount, Tokens};
+
+pub use audit::{Audit, AuditKey, ExportAudit, ExportForm, Filters, ProveAudit, VerifyAudit};
 
 use clap::{Args as ClapArgs, Parser, Subcommand, value_parser};
 use rolecall_api::dead::MOST;
@@ -78,6 +81,12 @@ pub enum Command {
     /// A fault keeps Rolecall from working and ends it with 1. A warning is a promise in danger, or a target on which
     /// jobs would wait or fail.
     Doctor(Doctor),
+    /// The record of who did what: written out, checked, proven.
+    Audit {
+        /// What to do with it.
+        #[command(subcommand)]
+        command: Audit,
+    },
     /// Messages that were put aside.
     Dead {
         /// What to do with them.

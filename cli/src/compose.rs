@@ -6,6 +6,7 @@ use std::time::Duration;
 use rolecall_api::Listeners;
 use rolecall_api::dead::DeadLetters;
 use rolecall_api::health::{self, Health};
+use rolecall_shared::audit::load_key;
 use rolecall_shared::config::{ConfigFaults, NO_ACCOUNT, Settings};
 use rolecall_shared::control::Control;
 use rolecall_shared::domain::{Clock, Failure, SystemClock};
@@ -55,6 +56,7 @@ pub async fn serve_api(process: &Process, listeners: Listeners) -> anyhow::Resul
 /// Works on jobs until the process is to stop, then within `worker.grace`; answers health and metrics on the
 /// listener, if there is one.
 pub async fn serve_worker(process: &Process, listener: Option<TcpListener>) -> anyhow::Result<()> {
+    let audit_key = process.settings.audit.signing_key_file.as_deref().map(load_key).transpose()?;
     let servers = Servers::connect(process).map_err(|failure| described(&failure))?;
     let worker = Arc::new(Worker {
         settings: Arc::clone(&process.settings),
@@ -64,6 +66,7 @@ pub async fn serve_worker(process: &Process, listener: Option<TcpListener>) -> a
         sessions: IdleSessions::new(servers.connector.clone()),
         connector: servers.connector.clone(),
         keys: servers.keys.clone(),
+        audit_key,
         clock: Arc::clone(&servers.clock),
         metrics: process.metrics.clone(),
     });

@@ -6,6 +6,7 @@
 //! * [`domain`]: ids, names, kinds, targets, operations, the ticket's state machine, failures. Pure.
 //! * [`ddl`]: typed statements, one renderer, plans. Pure.
 //! * [`seal`]: generated passwords, SCRAM verifiers, the AEAD key ring. Pure but for the system's generator.
+//! * [`audit`]: the form of the audit's ledger: rows, blocks, signatures, proofs, exports. Pure but for a key file.
 //! * [`credentials`]: hashes of account passwords. Pure.
 //! * [`retry`]: delays between attempts.
 //! * [`config`]: settings from file and environment, checked as a whole.
@@ -15,6 +16,7 @@
 //! * [`queue`]: a queue per host and the doorbell (RabbitMQ).
 //! * [`target`]: sessions on target hosts; the only place that sends SQL to a target.
 
+pub mod audit;
 pub mod config;
 pub mod control;
 pub mod credentials;

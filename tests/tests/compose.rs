@@ -153,7 +153,7 @@ fn the_binary_takes_what_api_and_worker_are_told() {
 fn commands_in(text: &str) -> Vec<String> {
     let is_command = |word: &&str| word.bytes().all(|b| b.is_ascii_lowercase());
     let mut commands = Vec::new();
-    for part in text.split("||") {
+    for part in text.split(['|', ';']) {
         let mut words = part.split_whitespace().skip_while(|word| *word != "rolecall");
         if words.next().is_some() {
             commands.push(words.take_while(is_command).collect::<Vec<_>>().join(" "));

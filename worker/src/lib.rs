@@ -6,6 +6,7 @@
 //! * `reaper`: deadlines, also for hosts that are paused or dead; tickets that the store set back.
 //! * `sweeper`: rings for hosts whose bell was lost.
 //! * `rebuilder`: tickets of waiting messages, after the ticket store was lost.
+//! * `notary`: checkpoints of the audit, and what a process that died left outside of its ledger.
 //! * `unread`: passwords that nobody took in time.
 //!
 //! Never acknowledges a job whose ending is not in the control database, and never shows an ending that is not.
@@ -14,6 +15,7 @@
 mod bells;
 mod jobs;
 mod lane;
+mod notary;
 mod reaper;
 mod rebuilder;
 mod sweeper;
@@ -22,6 +24,7 @@ mod unread;
 use std::sync::Arc;
 use std::time::Duration;
 
+use rolecall_shared::audit::SigningKey;
 use rolecall_shared::config::Settings;
 use rolecall_shared::control::Control;
 use rolecall_shared::domain::Clock;
@@ -49,6 +52,8 @@ pub struct Worker {
     pub sessions: IdleSessions,
     /// Seals generated passwords.
     pub keys: KeyRing,
+    /// Signs the audit's checkpoints; without one there are none.
+    pub audit_key: Option<SigningKey>,
     /// The time of day.
     pub clock: Arc<dyn Clock>,
     /// What is counted.
@@ -65,6 +70,7 @@ pub async fn run(worker: Arc<Worker>, stop: CancellationToken) -> bool {
     tasks.spawn(stop.clone().run_until_cancelled_owned(reaper::run(Arc::clone(&worker))));
     tasks.spawn(stop.clone().run_until_cancelled_owned(sweeper::run(Arc::clone(&worker))));
     tasks.spawn(stop.clone().run_until_cancelled_owned(rebuilder::run(Arc::clone(&worker))));
+    tasks.spawn(stop.clone().run_until_cancelled_owned(notary::run(Arc::clone(&worker))));
     tasks.spawn(stop.clone().run_until_cancelled_owned(unread::run(Arc::clone(&worker))));
     tasks.spawn(stop.clone().run_until_cancelled_owned(close_idle(worker.sessions.clone())));
     stop.cancelled().await;

@@ -32,8 +32,8 @@ pub(crate) async fn run(worker: Arc<Worker>) {
 
 /// Writes down what expired since `after`; answers until when that is.
 async fn expire(worker: &Worker, after: Timestamp) -> Result<Timestamp, Failure> {
-    // A take that was let in at the last moment has ended by then: it asks three times, each at most this long.
-    let under_way = worker.settings.control.timeout.saturating_mul(4);
+    // A take that was let in at the last moment has ended by then: it asks three times, each at most twice this long.
+    let under_way = worker.settings.control.timeout.saturating_mul(7);
     let until = worker.clock.now() - under_way;
     while worker.control.expire_unread(after, until, AT_ONCE).await? == AT_ONCE {}
     Ok(until)

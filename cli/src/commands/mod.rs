@@ -2,6 +2,7 @@
 
 mod accounts;
 mod api;
+mod audit;
 mod auth;
 mod config;
 mod dead;
@@ -41,6 +42,7 @@ pub fn dispatch(args: &Args) -> anyhow::Result<ExitCode> {
         Command::Tokens { command } => tokens::run(file, command)?,
         Command::Auth { command: Auth::Explain(asked) } => return auth::explain(file, asked),
         Command::Doctor(asked) => return doctor::run(file, asked),
+        Command::Audit { command } => return audit::run(file, command),
         Command::Dead { command } => return dead::run(file, command),
         Command::Config { command: Config::Sample } => config::sample()?,
         Command::Config { command: Config::Check(output) } => return config::check(file, *output),

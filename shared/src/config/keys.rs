@@ -32,6 +32,7 @@ pub(super) const SECTIONS: &[(&str, &str)] = &[
     ("rabbitmq", "The broker."),
     ("redis", "The ticket store. Run it with `appendonly yes` and `appendfsync always`."),
     ("control", "Rolecall's own PostgreSQL: targets, accounts, audit, history."),
+    ("audit", "The signed checkpoints of the audit, which the workers make; see docs/AUDIT.md."),
     ("seal", "The keys that seal secrets until they are taken."),
     (
         "default_login",
@@ -175,6 +176,21 @@ keys! {
         "The most connections of one process.";
     CONTROL_TIMEOUT: Period = "control.timeout_milliseconds" { default: 2_000, min: 50, max: 60_000 }
         "The longest wait for a connection and for an answer.";
+
+    AUDIT_KEY_FILE: Plain = "audit.signing_key_file"
+        { example: "/etc/rolecall/audit.key", needed_by: "by workers that sign, and by `audit key`" }
+        "The private key that signs checkpoints; `rolecall audit key create` makes it. Without it there are none, and\n\
+         whoever owns the control database could write the audit anew. Keep it from that machine.";
+    AUDIT_CHECKPOINT_FILE: Plain = "audit.checkpoint_file"
+        { example: "/var/lib/rolecall/checkpoints", needed_by: "to keep them outside of the control database" }
+        "A file to which a worker appends every checkpoint it signs.";
+    AUDIT_CHECKPOINT_HOOK: Names = "audit.checkpoint_hook"
+        { default: &[], example: &["/usr/local/bin/keep-checkpoint", "s3://audit"] }
+        "A program and its arguments, started for each checkpoint, which it reads from standard input. It has 30 seconds.";
+    AUDIT_CHECKPOINT_EVERY: Period = "audit.checkpoint_seconds" { default: 60, min: 1, max: 86_400 }
+        "How long after one checkpoint the next is signed, also when nothing has happened.";
+    AUDIT_CHECKPOINT_ROWS: Number = "audit.checkpoint_rows" { default: 10_000, min: 1, max: 10_000_000 }
+        "One is signed besides at the block that completes so many rows.";
 
     SEAL_KEY_FILE: Plain = "seal.key_file"
         { example: "/etc/rolecall/seal.keys", needed_by: "by api, worker and `keys`" }

@@ -26,8 +26,8 @@ mod urls;
 
 pub use sample::sample;
 pub use settings::{
-    Api, ApiTls, Auth, BootstrapAccount, ClaimRule, Control, DefaultLogin, KeySource, Legacy, Log, Oidc,
-    OidcBinding, OidcIssuer, RabbitMq, Redis, Seal, Settings, Target, Tickets, UnixSocket, Worker,
+    Api, ApiTls, Audit, Auth, BootstrapAccount, ClaimRule, Control, DefaultLogin, KeySource, Legacy, Log,
+    Oidc, OidcBinding, OidcIssuer, RabbitMq, Redis, Seal, Settings, Target, Tickets, UnixSocket, Worker,
 };
 pub use urls::{check_issuer_url, is_loopback};
 
@@ -74,6 +74,13 @@ impl Control {
     /// The same with `control.owner_url`, which `rolecall migrate` cannot do without.
     pub fn load_for_migration(file: Option<&Path>) -> Result<Self, ConfigFaults> {
         load(file, sections::control_for_migration)
+    }
+}
+
+impl Audit {
+    /// Section `audit` alone.
+    pub fn load(file: Option<&Path>) -> Result<Self, ConfigFaults> {
+        load(file, |reader| Some(sections::audit(reader)))
     }
 }
 

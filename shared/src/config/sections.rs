@@ -5,8 +5,8 @@ use secrecy::{ExposeSecret, SecretString};
 use super::reader::Reader;
 use super::shape::{Key, Secret, Text};
 use super::{
-    Api, Auth, BootstrapAccount, Control, DefaultLogin, Legacy, Log, RabbitMq, Redis, Seal, Settings, Target,
-    Tickets, Worker, keys, kinds, listeners, oidc, passwords, urls,
+    Api, Audit, Auth, BootstrapAccount, Control, DefaultLogin, Legacy, Log, RabbitMq, Redis, Seal, Settings,
+    Target, Tickets, Worker, keys, kinds, listeners, oidc, passwords, urls,
 };
 use crate::credentials::check_account_name;
 use crate::domain::{HostKey, NameRules, RoleName};
@@ -21,6 +21,7 @@ pub(super) fn settings(reader: &mut Reader) -> Option<Settings> {
     let rabbitmq = rabbitmq(reader);
     let redis = redis(reader);
     let control = control(reader);
+    let audit = audit(reader);
     let seal = seal_of_services(reader);
     let default_login = default_login(reader);
     let target = target(reader);
@@ -38,6 +39,7 @@ pub(super) fn settings(reader: &mut Reader) -> Option<Settings> {
         rabbitmq: rabbitmq?,
         redis: redis?,
         control: control?,
+        audit,
         seal: seal?,
         default_login,
         target,
@@ -138,6 +140,17 @@ pub(super) fn control(reader: &mut Reader) -> Option<Control> {
     let pool = reader.number(&keys::CONTROL_POOL);
     let timeout = reader.period(&keys::CONTROL_TIMEOUT);
     Some(Control { url: url?, owner_url, pool, timeout })
+}
+
+/// Everything of it may be left out.
+pub(super) fn audit(reader: &mut Reader) -> Audit {
+    Audit {
+        signing_key_file: reader.plain(&keys::AUDIT_KEY_FILE).map(Into::into),
+        checkpoint_file: reader.plain(&keys::AUDIT_CHECKPOINT_FILE).map(Into::into),
+        checkpoint_hook: reader.names(&keys::AUDIT_CHECKPOINT_HOOK),
+        checkpoint_every: reader.period(&keys::AUDIT_CHECKPOINT_EVERY),
+        checkpoint_rows: reader.number(&keys::AUDIT_CHECKPOINT_ROWS),
+    }
 }
 
 /// The control database as `rolecall migrate` needs it.

@@ -31,6 +31,8 @@ pub struct Settings {
     pub redis: Redis,
     /// The control database.
     pub control: Control,
+    /// The audit's checkpoints.
+    pub audit: Audit,
     /// The keys that seal secrets.
     pub seal: Seal,
     /// The default log-in for targets, if there is one.
@@ -191,6 +193,21 @@ pub struct Control {
     pub pool: usize,
     /// The longest wait for a connection and for an answer.
     pub timeout: Duration,
+}
+
+/// The audit's checkpoints: section `audit`.
+#[derive(Debug, Clone)]
+pub struct Audit {
+    /// The file of the key that signs them; none, none are signed.
+    pub signing_key_file: Option<PathBuf>,
+    /// The file they are appended to.
+    pub checkpoint_file: Option<PathBuf>,
+    /// The program that is given each, and its arguments.
+    pub checkpoint_hook: Vec<String>,
+    /// How long after one the next is due.
+    pub checkpoint_every: Duration,
+    /// One is due besides at every so many rows.
+    pub checkpoint_rows: i64,
 }
 
 /// The keys that seal secrets: section `seal`.

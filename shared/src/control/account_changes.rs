@@ -94,8 +94,7 @@ impl Control {
             "access": new.grants.access, "deny": new.grants.deny, "expires_at": new.expires_at,
         });
         let event = Event { detail, ..Event::new(EventName::AccountAdded, at, actor.clone()) };
-        self.pool
-            .run(async |client| {
+        self.recorded(async |client| {
                 let transaction = client.transaction().await?;
                 let added = transaction
                     .execute(
@@ -141,8 +140,7 @@ impl Control {
         at: Timestamp,
     ) -> Result<Account, Failure> {
         let changed = self
-            .pool
-            .run(async |client| {
+            .recorded(async |client| {
                 let transaction = begin(client).await?;
                 let before = find(&transaction, name).await?;
                 if before.kind_of_login == AccountType::Unix && change.password_hash.is_some() {
@@ -175,23 +173,22 @@ impl Control {
         actor: &Actor,
         at: Timestamp,
     ) -> Result<(), Failure> {
-        self.pool
-            .run(async |client| {
-                let transaction = begin(client).await?;
-                let before = find(&transaction, name).await?;
-                if kind_of_login.is_some_and(|wanted| wanted != before.kind_of_login) {
-                    return Err(not_found().into());
-                }
-                transaction.execute("DELETE FROM accounts WHERE name = $1", &[&name]).await?;
-                if is_standing_admin(&before, at) {
-                    refuse_without_admin(&transaction, at).await?;
-                }
-                let detail = json!({ "account": name, "type": before.kind_of_login.as_str() });
-                let event = Event { detail, ..Event::new(EventName::AccountRemoved, at, actor.clone()) };
-                audit::insert(&transaction, &event).await?;
-                Ok(transaction.commit().await?)
-            })
-            .await?;
+        self.recorded(async |client| {
+            let transaction = begin(client).await?;
+            let before = find(&transaction, name).await?;
+            if kind_of_login.is_some_and(|wanted| wanted != before.kind_of_login) {
+                return Err(not_found().into());
+            }
+            transaction.execute("DELETE FROM accounts WHERE name = $1", &[&name]).await?;
+            if is_standing_admin(&before, at) {
+                refuse_without_admin(&transaction, at).await?;
+            }
+            let detail = json!({ "account": name, "type": before.kind_of_login.as_str() });
+            let event = Event { detail, ..Event::new(EventName::AccountRemoved, at, actor.clone()) };
+            audit::insert(&transaction, &event).await?;
+            Ok(transaction.commit().await?)
+        })
+        .await?;
         Ok(())
     }
 }

@@ -63,42 +63,41 @@ impl Control {
             "expires_at": token.expires_at,
         });
         let event = Event { detail, ..Event::new(EventName::TokenAdded, token.created_at, actor.clone()) };
-        self.pool
-            .run(async |client| {
-                let transaction = client.transaction().await?;
-                // Locked, so that two at once are counted one after the other.
-                let owner = "SELECT FROM accounts WHERE name = $1 FOR UPDATE";
-                if transaction.query_opt(owner, &[&token.account]).await?.is_none() {
-                    return Err(Failure::new(Code::AccountNotFound, "There is no such account.").into());
-                }
-                let open = "SELECT count(*) FROM api_tokens WHERE account = $1 AND revoked_at IS NULL \
+        self.recorded(async |client| {
+            let transaction = client.transaction().await?;
+            // Locked, so that two at once are counted one after the other.
+            let owner = "SELECT FROM accounts WHERE name = $1 FOR UPDATE";
+            if transaction.query_opt(owner, &[&token.account]).await?.is_none() {
+                return Err(Failure::new(Code::AccountNotFound, "There is no such account.").into());
+            }
+            let open = "SELECT count(*) FROM api_tokens WHERE account = $1 AND revoked_at IS NULL \
                             AND (expires_at IS NULL OR expires_at > $2)";
-                let row = transaction.query_one(open, &[&token.account, &token.created_at]).await?;
-                if row.try_get::<_, i64>(0)? >= MAX_TOKENS {
-                    let detail = format!("The account has {MAX_TOKENS} API tokens; revoke some first.");
-                    return Err(Failure::new(Code::TooManyTokens, detail).into());
-                }
-                let scope: Option<Vec<String>> =
-                    token.scope.as_ref().map(|scope| scope.iter().map(ToString::to_string).collect());
-                transaction
-                    .execute(
-                        "INSERT INTO api_tokens (id, account, name, hash, access, created_at, expires_at) \
+            let row = transaction.query_one(open, &[&token.account, &token.created_at]).await?;
+            if row.try_get::<_, i64>(0)? >= MAX_TOKENS {
+                let detail = format!("The account has {MAX_TOKENS} API tokens; revoke some first.");
+                return Err(Failure::new(Code::TooManyTokens, detail).into());
+            }
+            let scope: Option<Vec<String>> =
+                token.scope.as_ref().map(|scope| scope.iter().map(ToString::to_string).collect());
+            transaction
+                .execute(
+                    "INSERT INTO api_tokens (id, account, name, hash, access, created_at, expires_at) \
                          VALUES ($1, $2, $3, $4, $5, $6, $7)",
-                        &[
-                            &token.id,
-                            &token.account,
-                            &token.name,
-                            &hash,
-                            &scope,
-                            &token.created_at,
-                            &token.expires_at,
-                        ],
-                    )
-                    .await?;
-                audit::insert(&transaction, &event).await?;
-                Ok(transaction.commit().await?)
-            })
-            .await?;
+                    &[
+                        &token.id,
+                        &token.account,
+                        &token.name,
+                        &hash,
+                        &scope,
+                        &token.created_at,
+                        &token.expires_at,
+                    ],
+                )
+                .await?;
+            audit::insert(&transaction, &event).await?;
+            Ok(transaction.commit().await?)
+        })
+        .await?;
         Ok(())
     }
 
@@ -161,9 +160,7 @@ impl Control {
         actor: &Actor,
         at: Timestamp,
     ) -> Result<ApiToken, Failure> {
-        let revoked = self
-            .pool
-            .run(async |client| {
+        let revoked = self.recorded(async |client| {
                 let transaction = client.transaction().await?;
                 let sql = format!(
                     "SELECT {COLUMNS} FROM api_tokens t WHERE id = $1 AND ($2::text IS NULL OR account = $2) FOR UPDATE"

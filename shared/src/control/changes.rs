@@ -67,8 +67,7 @@ impl Control {
         at: Timestamp,
     ) -> Result<Put, Failure> {
         let put = self
-            .pool
-            .run(async |client| {
+            .recorded(async |client| {
                 let transaction = registry::begin(client).await?;
                 let before = targets::find(&transaction, &target.key).await?;
                 check_revision(before.as_ref(), expected)?;
@@ -108,8 +107,7 @@ impl Control {
         at: Timestamp,
     ) -> Result<Option<Target>, Failure> {
         let removed = self
-            .pool
-            .run(async |client| {
+            .recorded(async |client| {
                 let transaction = registry::begin(client).await?;
                 let Some(target) = targets::find(&transaction, key).await? else { return Ok(None) };
                 check_revision(Some(&target), expected)?;

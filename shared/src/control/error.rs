@@ -25,6 +25,8 @@ pub(super) enum Error {
     Postgres(tokio_postgres::Error),
     /// A row of ours holds something this program cannot read.
     Row(UnreadableRow),
+    /// It was done, and it is not known whether it stands in the audit's ledger.
+    NotInLedger(Failure),
     /// The request is refused. The session is in order; its transaction rolls back.
     Refused(Failure),
 }
@@ -35,6 +37,7 @@ impl Error {
         match self {
             Self::Away(_) | Self::TimedOut | Self::ReadOnly => true,
             Self::Postgres(error) => is_unavailable(error),
+            Self::NotInLedger(failure) => failure.code() == Code::ControlDatabaseUnavailable,
             Self::Row(_) | Self::Refused(_) => false,
         }
     }
@@ -43,7 +46,9 @@ impl Error {
     pub(super) fn may_have_happened(&self) -> bool {
         match self {
             Self::Away(_) | Self::ReadOnly => false,
-            Self::TimedOut | Self::Postgres(_) | Self::Row(_) | Self::Refused(_) => self.is_unavailable(),
+            Self::TimedOut | Self::Postgres(_) | Self::NotInLedger(_) | Self::Row(_) | Self::Refused(_) => {
+                self.is_unavailable()
+            }
         }
     }
 }
@@ -82,7 +87,7 @@ impl From<Error> for Failure {
             }
             Error::Postgres(error) => Self::internal(described(error)),
             Error::Row(error) => Self::internal(error),
-            Error::Refused(failure) => failure,
+            Error::NotInLedger(failure) | Error::Refused(failure) => failure,
         }
     }
 }

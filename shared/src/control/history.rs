@@ -44,13 +44,12 @@ impl Control {
             return Ok(());
         }
         let items = without_nul(Value::Array(items));
-        self.pool
-            .run(async |client| {
-                let statement = client.prepare_cached(SETTLE).await?;
-                client.execute(&statement, &[&items]).await?;
-                Ok(())
-            })
-            .await?;
+        self.recorded(async |client| {
+            let statement = client.prepare_cached(SETTLE).await?;
+            client.execute(&statement, &[&items]).await?;
+            Ok(())
+        })
+        .await?;
         Ok(())
     }
 

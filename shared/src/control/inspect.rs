@@ -35,5 +35,8 @@ impl Control {
 const INSPECT: &str = "\
     SELECT current_setting('server_version'), current_user::text, \
            has_table_privilege('audit_inbox', 'UPDATE, DELETE, TRUNCATE') \
+           OR has_table_privilege('audit_ledger', 'UPDATE, DELETE, TRUNCATE') \
+           OR has_table_privilege('audit_blocks', 'UPDATE, DELETE, TRUNCATE') \
+           OR has_table_privilege('audit_checkpoints', 'UPDATE, DELETE, TRUNCATE') \
            OR has_table_privilege('secrets_taken', 'UPDATE, DELETE, TRUNCATE') \
            OR has_table_privilege('history', 'UPDATE, DELETE, TRUNCATE')";

@@ -9,7 +9,7 @@ use tokio_postgres::error::SqlState;
 
 use super::error::Error;
 use super::pool::{Guard, Pool, parse};
-use super::{Control, error};
+use super::{Control, error, ledger};
 use crate::config;
 use crate::domain::{Code, Failure};
 
@@ -39,6 +39,10 @@ const GRANTS: &[(&str, &str)] = &[
     ("revoked_sessions", "SELECT, INSERT, DELETE"),
     ("identity_tokens_used", "SELECT, INSERT, DELETE"),
     ("audit_inbox", "SELECT, INSERT"),
+    ("audit_pending", "SELECT, INSERT, DELETE"),
+    ("audit_blocks", "SELECT, INSERT"),
+    ("audit_ledger", "SELECT, INSERT"),
+    ("audit_checkpoints", "SELECT, INSERT"),
     ("secrets_taken", "SELECT, INSERT"),
     ("history", "SELECT, INSERT"),
     ("refinery_schema_history", "SELECT"),
@@ -73,6 +77,8 @@ async fn apply(client: &mut Client, writer_url: &SecretString) -> Result<Vec<Str
     let report =
         embedded::migrations::runner().run_async(&mut ***client).await.map_err(|error| refused(&error))?;
     grant(client, writer_url).await?;
+    // What was recorded before there was a ledger: it would keep the first who record something waiting.
+    ledger::catch_up(client).await?;
     Ok(report.applied_migrations().iter().map(ToString::to_string).collect())
 }
 

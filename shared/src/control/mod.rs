@@ -5,8 +5,9 @@
 //! audit row or an error, and never changes a row of the audit or of history: the service's role may not
 //! (`migrate.rs`).
 //!
-//! Two rules hold everywhere. A change and its audit row are one transaction. And whatever may be called again after
-//! a crash says of itself what was done before, by a unique key in the database.
+//! Three rules hold everywhere. A change and its audit row are one transaction. Whoever records something waits until it
+//! stands in the ledger (`ledger`). And whatever may be called again after a crash says of itself what was done before, by
+//! a unique key in the database.
 //!
 //! Tested in `tests/tests/control/` against a real server.
 
@@ -20,6 +21,7 @@ mod gathering;
 mod history;
 mod hosts;
 mod inspect;
+mod ledger;
 mod migrate;
 mod notices;
 mod pool;
@@ -35,11 +37,11 @@ mod unread;
 pub use account_changes::{AccountChange, AccountEnd, NewAccount};
 pub use accounts::Account;
 pub use api_tokens::{ApiToken, MAX_TOKENS};
-pub use audit::{EventFilter, Recorded};
 pub use changes::{NewTarget, Put};
 pub use history::Settlement;
 pub use hosts::{Host, Pause};
 pub use inspect::ControlReport;
+pub use ledger::{Due, EventFilter, Export, Recorded, Verdict};
 pub use migrate::migrate;
 pub use notices::Notices;
 pub use secrets::{Take, Taken};
@@ -53,12 +55,14 @@ use crate::domain::{Failure, HostKey, Target, TargetKey};
 
 /// A handle on the control database as its writer role; clones share one pool.
 ///
-/// Every method ends within `control.timeout` ([`Control::take_secret`] within a small multiple of it). It fails with
+/// Every method ends within `control.timeout`, and one that records something within twice that
+/// ([`Control::take_secret`] within a small multiple of it). It fails with
 /// `Code::ControlDatabaseUnavailable` when the database is away, and with `Code::Internal` for everything else that
 /// its own documentation does not name.
 #[derive(Clone, Debug)]
 pub struct Control {
     pool: pool::Pool,
+    ledger: Arc<ledger::Ledger>,
     targets: Arc<gathering::Gathering<TargetKey, Target>>,
     hosts: Arc<gathering::Gathering<HostKey, Host>>,
 }
@@ -72,7 +76,8 @@ impl Control {
         let pool = pool::Pool::new(&settings.url, settings.pool, settings.timeout, pool::Guard::Service)?;
         let (targets, hosts) =
             (gathering::Gathering::new(settings.timeout), gathering::Gathering::new(settings.timeout));
-        Ok(Self { pool, targets: Arc::new(targets), hosts: Arc::new(hosts) })
+        let ledger = Arc::new(ledger::Ledger::new(settings)?);
+        Ok(Self { pool, ledger, targets: Arc::new(targets), hosts: Arc::new(hosts) })
     }
 
     /// Whether the database answers and takes changes. One that only reads (a standby, a primary that was demoted)
@@ -122,6 +127,13 @@ mod tests {
         moves(|control| control.find_account(""));
         moves(|control| control.use_api_token(&[], Timestamp::UNIX_EPOCH));
         moves(|control| control.is_session_revoked(uuid::Uuid::nil()));
+        moves(Control::catch_up);
+        moves(|control| control.verify_ledger(&[], &[]));
+        moves(|control| control.prove_event(1));
+        moves(|control| control.bundle_ledger(|_| Ok(())));
+        moves_with(|control, key: &crate::audit::SigningKey| {
+            control.sign_due(key, Due { every: std::time::Duration::ZERO, rows: 1 })
+        });
         moves(|control| control.find_taken(TicketId::derived("", "")));
     }
 }

@@ -70,39 +70,38 @@ impl Control {
     async fn claim(&self, claim: Uuid, job: &Job, actor: &Actor, at: Timestamp) -> Result<Take, Error> {
         let event = Event { actor: actor.clone(), ..Event::of_job(EventName::SecretTaken, at, job) };
         let ticket = job.ticket.as_uuid();
-        self.pool
-            .run(async |client| {
-                let inserted = client
-                    .query_typed(
-                        TAKE,
-                        &[
-                            (&ticket, Type::UUID),
-                            (&claim, Type::UUID),
-                            (&at, Type::TIMESTAMPTZ),
-                            (&actor.account, Type::TEXT),
-                            (&actor.owner, Type::TEXT),
-                            (&actor.address, Type::TEXT),
-                            (&event.name.as_str(), Type::TEXT),
-                            (&job.target.env.as_str(), Type::TEXT),
-                            (&job.target.database.as_str(), Type::TEXT),
-                            (&job.host.to_string(), Type::TEXT),
-                            (&event.operation, Type::TEXT),
-                            (&event.kind, Type::TEXT),
-                            (&event.role, Type::TEXT),
-                            (&actor.via, Type::TEXT),
-                        ],
-                    )
-                    .await?;
-                if !inserted.is_empty() {
-                    return Ok(Take::Now);
-                }
-                let row = client.query_typed_one(FIND, &[(&ticket, Type::UUID)]).await?;
-                if row.try_get::<_, Uuid>("claim")? == claim {
-                    return Ok(Take::Now);
-                }
-                Ok(Take::Before(read(&row)?))
-            })
-            .await
+        self.recorded(async |client| {
+            let inserted = client
+                .query_typed(
+                    TAKE,
+                    &[
+                        (&ticket, Type::UUID),
+                        (&claim, Type::UUID),
+                        (&at, Type::TIMESTAMPTZ),
+                        (&actor.account, Type::TEXT),
+                        (&actor.owner, Type::TEXT),
+                        (&actor.address, Type::TEXT),
+                        (&event.name.as_str(), Type::TEXT),
+                        (&job.target.env.as_str(), Type::TEXT),
+                        (&job.target.database.as_str(), Type::TEXT),
+                        (&job.host.to_string(), Type::TEXT),
+                        (&event.operation, Type::TEXT),
+                        (&event.kind, Type::TEXT),
+                        (&event.role, Type::TEXT),
+                        (&actor.via, Type::TEXT),
+                    ],
+                )
+                .await?;
+            if !inserted.is_empty() {
+                return Ok(Take::Now);
+            }
+            let row = client.query_typed_one(FIND, &[(&ticket, Type::UUID)]).await?;
+            if row.try_get::<_, Uuid>("claim")? == claim {
+                return Ok(Take::Now);
+            }
+            Ok(Take::Before(read(&row)?))
+        })
+        .await
     }
 
     /// Who took the password of a ticket, if somebody did.

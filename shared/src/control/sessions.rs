@@ -34,17 +34,17 @@ impl Control {
             detail: serde_json::json!({ "session": id }),
             ..Event::new(EventName::SessionRevoked, at, actor.clone())
         };
-        self.pool
-            .run(async |client| {
-                let transaction = client.transaction().await?;
-                transaction.execute("DELETE FROM revoked_sessions WHERE expires_at < $1", &[&at]).await?;
-                let add = "INSERT INTO revoked_sessions (id, expires_at) VALUES ($1, $2) ON CONFLICT (id) DO NOTHING";
-                if transaction.execute(add, &[&id, &expires_at]).await? > 0 {
-                    audit::insert(&transaction, &event).await?;
-                }
-                Ok(transaction.commit().await?)
-            })
-            .await?;
+        self.recorded(async |client| {
+            let transaction = client.transaction().await?;
+            transaction.execute("DELETE FROM revoked_sessions WHERE expires_at < $1", &[&at]).await?;
+            let add =
+                "INSERT INTO revoked_sessions (id, expires_at) VALUES ($1, $2) ON CONFLICT (id) DO NOTHING";
+            if transaction.execute(add, &[&id, &expires_at]).await? > 0 {
+                audit::insert(&transaction, &event).await?;
+            }
+            Ok(transaction.commit().await?)
+        })
+        .await?;
         Ok(())
     }
 
@@ -59,22 +59,21 @@ impl Control {
         opened: &Event,
     ) -> Result<(), Failure> {
         let jti = Sha256::digest(jti.as_bytes()).to_vec();
-        self.pool
-            .run(async |client| {
-                let transaction = client.transaction().await?;
-                transaction
-                    .execute("DELETE FROM identity_tokens_used WHERE expires_at < $1", &[&opened.at])
-                    .await?;
-                let add = "INSERT INTO identity_tokens_used (issuer, jti, expires_at) VALUES ($1, $2, $3) \
+        self.recorded(async |client| {
+            let transaction = client.transaction().await?;
+            transaction
+                .execute("DELETE FROM identity_tokens_used WHERE expires_at < $1", &[&opened.at])
+                .await?;
+            let add = "INSERT INTO identity_tokens_used (issuer, jti, expires_at) VALUES ($1, $2, $3) \
                            ON CONFLICT (issuer, jti) DO NOTHING";
-                if transaction.execute(add, &[&issuer, &jti, &expires_at]).await? == 0 {
-                    let detail = "This identity token was exchanged before; ask the CI system for a new one.";
-                    return Err(Failure::new(Code::IdentityTokenUsed, detail).into());
-                }
-                audit::insert(&transaction, opened).await?;
-                Ok(transaction.commit().await?)
-            })
-            .await?;
+            if transaction.execute(add, &[&issuer, &jti, &expires_at]).await? == 0 {
+                let detail = "This identity token was exchanged before; ask the CI system for a new one.";
+                return Err(Failure::new(Code::IdentityTokenUsed, detail).into());
+            }
+            audit::insert(&transaction, opened).await?;
+            Ok(transaction.commit().await?)
+        })
+        .await?;
         Ok(())
     }
 }

@@ -32,8 +32,7 @@ impl Control {
         at: Timestamp,
     ) -> Result<Option<Host>, Failure> {
         let switched = self
-            .pool
-            .run(async |client| {
+            .recorded(async |client| {
                 let transaction = registry::begin(client).await?;
                 let Some(found) = find(&transaction, host).await? else { return Ok(None) };
                 Ok(apply(transaction, vec![found], switch, (actor, at)).await?.pop())
@@ -50,8 +49,7 @@ impl Control {
         at: Timestamp,
     ) -> Result<Vec<Host>, Failure> {
         let switched = self
-            .pool
-            .run(async |client| {
+            .recorded(async |client| {
                 let transaction = registry::begin(client).await?;
                 let found = list(&transaction).await?;
                 apply(transaction, found, switch, (actor, at)).await

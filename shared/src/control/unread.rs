@@ -20,8 +20,7 @@ impl Control {
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         let name = EventName::SecretExpired.as_str();
         let written = self
-            .pool
-            .run(async |client| {
+            .recorded(async |client| {
                 let statement = client.prepare_cached(EXPIRE).await?;
                 Ok(client.execute(&statement, &[&name, &after, &until, &limit]).await?)
             })

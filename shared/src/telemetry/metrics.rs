@@ -48,6 +48,7 @@ struct Inner {
     host_failures: Family<OfCode, Counter>,
     dependency_up: Family<OfDependency, Gauge>,
     secrets_taken: Counter,
+    audit_checkpoints: Counter,
 }
 
 impl Metrics {
@@ -67,6 +68,7 @@ impl Metrics {
             host_failures: Family::default(),
             dependency_up: Family::default(),
             secrets_taken: Counter::default(),
+            audit_checkpoints: Counter::default(),
         };
         inner.register_intake();
         inner.register_work();
@@ -130,6 +132,11 @@ impl Metrics {
         self.0.secrets_taken.inc();
     }
 
+    /// A checkpoint of the audit was signed.
+    pub fn checkpoint_signed(&self) {
+        self.0.audit_checkpoints.inc();
+    }
+
     /// All of them as `OpenMetrics` text, for [`CONTENT_TYPE`].
     pub fn encode(&self) -> String {
         let mut text = String::new();
@@ -176,6 +183,8 @@ impl Inner {
         );
         registry.register("batches", "Batches run on hosts", self.batches.clone());
         registry.register("batch_size", "Jobs in a batch", self.batch_size.clone());
+        let help = "Checkpoints of the audit that were signed";
+        registry.register("audit_checkpoints", help, self.audit_checkpoints.clone());
         registry.register("lane_turns", "Turns of lanes, by what ended them", self.turns.clone());
         registry.register(
             "host_failures",

@@ -51,14 +51,14 @@ impl Builder {
         self
     }
 
-    /// Makes no seal key.
+    /// Makes no keys.
     #[must_use]
     pub fn without_key(mut self) -> Self {
         self.has_key = false;
         self
     }
 
-    /// Makes everything, and runs `rolecall migrate` and `rolecall keys add`.
+    /// Makes everything, and runs `rolecall migrate`, `rolecall keys add` and `rolecall audit key create`.
     pub async fn create(self) -> Installation {
         let stack = self.stack.unwrap_or_else(|| Stack::shared().clone());
         let id = unique();
@@ -87,6 +87,7 @@ impl Builder {
         }
         if self.has_key {
             run_well(&environment, installation.dir(), &["keys", "add"]);
+            run_well(&environment, installation.dir(), &["audit", "key", "create"]);
         }
         installation
     }

@@ -36,6 +36,8 @@ pub fn of(
         ("control.url", &control.writer_url),
         ("control.owner_url", &control.owner_url),
         ("seal.key_file", &key_file.display().to_string()),
+        ("audit.signing_key_file", &key_file.with_file_name("audit.key").display().to_string()),
+        ("audit.checkpoint_file", &key_file.with_file_name("checkpoints").display().to_string()),
         ("default_login.user", stack.get("STACK_DBA_USER")),
         ("default_login.password", stack.get("STACK_DBA_PASSWORD")),
         ("default_login.hosts", &hosts.join(",")),

@@ -44,9 +44,20 @@ async fn several_migrations_at_once_take_turns() {
 async fn the_writer_adds_to_the_audit_and_changes_nothing_in_it() {
     let (database, _) = ControlDatabase::migrated(Stack::shared()).await;
     let writer = database.writer().await;
-    for table in ["audit_inbox", "secrets_taken", "history"] {
+    for table in
+        ["audit_inbox", "audit_ledger", "audit_blocks", "audit_checkpoints", "secrets_taken", "history"]
+    {
         for statement in [
-            format!("UPDATE {table} SET account = 'somebody else'"),
+            format!(
+                "UPDATE {table} SET {}",
+                if table == "audit_checkpoints" {
+                    "note = ''"
+                } else if table == "audit_blocks" {
+                    "count = 1"
+                } else {
+                    "account = ''"
+                }
+            ),
             format!("DELETE FROM {table}"),
             format!("TRUNCATE {table}"),
             format!("ALTER TABLE {table} ADD COLUMN more text"),
@@ -87,7 +98,11 @@ async fn the_writers_rights_are_exactly_these() {
         [
             "accounts: SELECT INSERT UPDATE DELETE",
             "api_tokens: SELECT INSERT UPDATE DELETE",
+            "audit_blocks: SELECT INSERT",
+            "audit_checkpoints: SELECT INSERT",
             "audit_inbox: SELECT INSERT",
+            "audit_ledger: SELECT INSERT",
+            "audit_pending: SELECT INSERT DELETE",
             "history: SELECT INSERT",
             "hosts: SELECT INSERT UPDATE DELETE",
             "identity_tokens_used: SELECT INSERT DELETE",

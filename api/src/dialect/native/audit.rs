@@ -3,9 +3,14 @@
 use std::sync::Arc;
 
 use axum::Json;
+use axum::body::Body;
 use axum::extract::State;
+use axum::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
+use axum::response::{IntoResponse as _, Response};
+use futures_util::stream;
 use jiff::Timestamp;
-use rolecall_shared::control::{EventFilter, Recorded};
+use rolecall_shared::audit::Format;
+use rolecall_shared::control::{EventFilter, Export, Recorded};
 use rolecall_shared::domain::{Code, EventName, Failure};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -28,7 +33,7 @@ const YEAR_ZERO: Timestamp = Timestamp::constant(-62_167_219_200, 0);
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = AuditEvent)]
 pub(super) struct EventBody {
-    /// Grows with each row.
+    /// From 1, without gaps.
     seq: i64,
     /// What happened, such as `ticket.succeeded` or `secret.taken`.
     event: &'static str,
@@ -87,7 +92,7 @@ impl From<Recorded> for EventBody {
     }
 }
 
-/// Read the audit, newest first.
+/// Read the audit, newest first, or with `format` export all of it, oldest first.
 #[utoipa::path(
     get,
     path = "/api/v2/audit",
@@ -102,11 +107,16 @@ impl From<Recorded> for EventBody {
         ("role" = Option<String>, Query),
         ("from" = Option<String>, Query, description = "RFC 3339, inclusive"),
         ("to" = Option<String>, Query, description = "RFC 3339, exclusive"),
+        ("format" = Option<String>, Query, description = "`json`, `ndjson` or `csv`: an export in place of a page; `limit` and `cursor` do not go with it"),
         ("limit" = Option<usize>, Query, description = "1 to 200; 50"),
         ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before"),
     ),
     responses(
-        (status = 200, description = "A page", body = Page<EventBody>),
+        (status = 200, description = "A page; with `format` an export", content(
+            (Page<EventBody> = "application/json"),
+            (String = "application/x-ndjson"),
+            (String = "text/csv"),
+        )),
         (status = "default", description = "A problem", body = ProblemBody, content_type = "application/problem+json"),
     )
 )]
@@ -114,13 +124,32 @@ pub(super) async fn list(
     State(app): State<Arc<App>>,
     caller: Caller,
     params: Params,
-) -> Result<Json<Page<EventBody>>, Problem> {
+) -> Result<Response, Problem> {
+    if let Some(format) = params.parsed("format", str::parse::<Format>)? {
+        let filter = filter(&params)?;
+        params.finish()?;
+        return Ok(exported(audit::export(&caller, &app, filter, format).await?, format));
+    }
     let limit = params.limit()?;
     let before = params.text("cursor")?.map(|cursor| before(&cursor)).transpose()?;
     let filter = filter(&params)?;
     params.finish()?;
     let found = audit::list(&caller, &app, &filter, before, limit + 1).await?;
-    Ok(Json(Page::of(LIST, found, limit, |row| vec![row.seq.to_string()], EventBody::from)))
+    Ok(Json(Page::of(LIST, found, limit, |row| vec![row.seq.to_string()], EventBody::from)).into_response())
+}
+
+/// An export as it comes from the database, part by part. When that fails half-way the connection is cut, so that nobody
+/// takes a part for the whole.
+fn exported(export: Export, format: Format) -> Response {
+    let parts = stream::try_unfold(export, |mut export| async move {
+        let part = export.next().await.inspect_err(|failure| {
+            tracing::warn!(%failure, cause = failure.cause_chain(), "an export of the audit was cut off");
+        })?;
+        Ok::<_, Failure>(part.map(|part| (part, export)))
+    });
+    let file = format!("attachment; filename=\"rolecall-audit.{}\"", format.as_str());
+    let headers = [(CONTENT_TYPE, format.media_type().to_owned()), (CONTENT_DISPOSITION, file)];
+    (headers, Body::from_stream(parts)).into_response()
 }
 
 fn filter(params: &Params) -> Result<EventFilter, Failure> {

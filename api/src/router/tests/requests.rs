@@ -130,6 +130,8 @@ async fn queries_are_read_strictly() {
         of_ticket("weit=1"),
         "/api/v2/audit?evnt=x".to_owned(),
         "/api/v2/audit?event=x".to_owned(),
+        "/api/v2/audit?format=xml".to_owned(),
+        "/api/v2/audit?format=csv&limit=1".to_owned(),
         "/api/v2/audit?from=yesterday".to_owned(),
         "/api/v2/audit?role=%00".to_owned(),
         "/api/v2/targets?limit=0".to_owned(),

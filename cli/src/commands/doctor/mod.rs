@@ -47,6 +47,7 @@ async fn examine(settings: &Settings, asked: &Doctor) -> anyhow::Result<Vec<Find
             None
         }
     };
+    findings.push(own::audit_key(settings));
     findings.extend(broker.into_iter().chain(store).chain(database));
     if let Some(keys) = keys {
         findings.extend(targets::examine(settings, &control, keys, asked.target.as_ref()).await);

@@ -1,5 +1,6 @@
 //! Our own servers: RabbitMQ, Redis and the control database.
 
+use rolecall_shared::audit::load_key;
 use rolecall_shared::config::Settings;
 use rolecall_shared::control::Control;
 use rolecall_shared::{queue, tickets};
@@ -75,6 +76,21 @@ pub async fn store(settings: &Settings) -> Vec<Finding> {
         )),
     }
     findings
+}
+
+/// The key is the workers' alone: an api without one is as it should be.
+pub fn audit_key(settings: &Settings) -> Finding {
+    const SUBJECT: &str = "audit";
+    match settings.audit.signing_key_file.as_deref().map(load_key) {
+        Some(Ok(key)) => Finding::well(SUBJECT, format!("checkpoints are signed by {}", key.public())),
+        Some(Err(error)) => Finding::fault(SUBJECT, error, "`rolecall audit key create`, or mend the file"),
+        None => {
+            let what =
+                "no checkpoints are signed: whoever owns the control database could write the audit anew";
+            let next = "set audit.signing_key_file where workers run, then `rolecall audit key create`";
+            Finding::warning(SUBJECT, what, next)
+        }
+    }
 }
 
 pub async fn control(settings: &Settings, control: &Control) -> Vec<Finding> {

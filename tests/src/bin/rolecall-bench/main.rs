@@ -5,18 +5,20 @@
 
 #![allow(clippy::expect_used, reason = "a failure here ends the measurement, with its message")]
 
+mod audit;
 mod authentication;
 mod burst;
 mod flood;
 mod memory;
 
+use rolecall_tests::installation::Builder;
 use rolecall_tests::{Installation, PrivateStack, Running};
 
 /// How often each measurement is taken.
 const RUNS: usize = 3;
 
 /// What can be measured.
-const NAMES: [&str; 3] = ["bursts", "authentication", "flood"];
+const NAMES: [&str; 4] = ["bursts", "authentication", "flood", "audit"];
 
 #[tokio::main]
 #[expect(clippy::print_stdout, reason = "figures on a terminal are what it is for")]
@@ -35,6 +37,9 @@ async fn main() -> std::process::ExitCode {
     if wants("authentication") || wants("flood") {
         callers(&stack, &wants).await;
     }
+    if wants("audit") {
+        audit::run(&bench(&stack, "bench-audit").start().await).await;
+    }
     std::process::ExitCode::SUCCESS
 }
 
@@ -42,12 +47,7 @@ async fn main() -> std::process::ExitCode {
 async fn bursts(stack: &PrivateStack) {
     let jobs = 500;
     println!("{jobs} distinct creates submitted at once, one host, {RUNS} runs on one api and one worker:\n");
-    let rolecall = Installation::builder("bench")
-        .on(stack)
-        .set("log.filter", "info,lapin=off")
-        .set("target.scram_iterations", "4096")
-        .start()
-        .await;
+    let rolecall = bench(stack, "bench").start().await;
     println!("  idle: api {}, worker {}", memory_of(&rolecall).0, memory_of(&rolecall).1);
     let mut bursts = Vec::with_capacity(RUNS);
     for run in 0..RUNS {
@@ -62,9 +62,7 @@ async fn bursts(stack: &PrivateStack) {
 #[expect(clippy::print_stdout, reason = "figures on a terminal are what it is for")]
 async fn callers(stack: &PrivateStack, wants: &impl Fn(&str) -> bool) {
     // Nothing takes the jobs away: no limit may be met.
-    let rolecall = Installation::builder("bench-callers")
-        .on(stack)
-        .set("log.filter", "info,lapin=off")
+    let rolecall = bench(stack, "bench-callers")
         .set("api.backlog_per_host", "90000")
         .set("auth.account_requests_per_second", "1000000")
         .set("auth.address_requests_per_second", "1000000")
@@ -79,6 +77,14 @@ async fn callers(stack: &PrivateStack, wants: &impl Fn(&str) -> bool) {
         println!("\nwrong passwords from many addresses, and right ones from another:\n");
         flood::run(&scene).await;
     }
+}
+
+/// An installation as one that ships: few words in the log, passwords stretched as usual.
+fn bench(stack: &PrivateStack, name: &str) -> Builder {
+    Installation::builder(name)
+        .on(stack)
+        .set("log.filter", "info,lapin=off")
+        .set("target.scram_iterations", "4096")
 }
 
 fn memory_of(rolecall: &Running) -> (memory::Peak, memory::Peak) {

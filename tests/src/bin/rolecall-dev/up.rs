@@ -47,6 +47,8 @@ impl Setup {
         screen.done("rolecall migrate", "the control database has its tables");
         run_well(&environment, place.dir(), &["keys", "add"]);
         screen.done("rolecall keys add", "passwords are sealed with this key until they are taken");
+        run_well(&environment, place.dir(), &["audit", "key", "create"]);
+        screen.done("rolecall audit key create", "the audit is signed with this key");
         Self { stack, environment, user: USER.to_owned(), password }
     }
 

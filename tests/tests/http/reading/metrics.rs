@@ -11,7 +11,7 @@ use serde_json::json;
 use crate::{PATIENCE, closed_port, create, dba, own_login};
 
 /// The promised families and their types.
-const FAMILIES: [(&str, &str); 13] = [
+const FAMILIES: [(&str, &str); 14] = [
     ("rolecall_build", "info"),
     ("rolecall_http_requests", "counter"),
     ("rolecall_http_request_duration_seconds", "histogram"),
@@ -20,6 +20,7 @@ const FAMILIES: [(&str, &str); 13] = [
     ("rolecall_secrets_taken", "counter"),
     ("rolecall_jobs_settled", "counter"),
     ("rolecall_job_duration_seconds", "histogram"),
+    ("rolecall_audit_checkpoints", "counter"),
     ("rolecall_batches", "counter"),
     ("rolecall_batch_size", "histogram"),
     ("rolecall_lane_turns", "counter"),

@@ -1,0 +1,97 @@
+//! The audit's ledger in the control database: blocks of rows, chained, and the checkpoints over them.
+//!
+//! Whoever records something waits here until it stands in the ledger. There is no process whose work this would be, and
+//! so none whose death could stop it: those who wait in one process send one of them; it takes the lock, closes the
+//! blocks of all that waits, whoever recorded it, and commits. What came meanwhile is in the next round.
+//!
+//! * `sequencing`: the lock, the blocks, the commit.
+//! * `reading`, `exporting`: rows for lists and exports.
+//! * `walking`: the ledger block by block.
+//! * `verifying`, `proving`, `bundling`: what an auditor asks for.
+//! * `signing`: checkpoints.
+//!
+//! Never changes or removes a row of the ledger.
+
+mod bundling;
+mod exporting;
+mod proving;
+mod reading;
+mod rows;
+mod sequencing;
+mod signing;
+mod verifying;
+mod walking;
+
+pub(super) use sequencing::catch_up;
+
+pub use exporting::Export;
+pub use reading::{EventFilter, Recorded};
+pub use signing::Due;
+pub use verifying::Verdict;
+
+use std::collections::BTreeMap;
+
+use deadpool_postgres::Client;
+use tokio::time::Instant;
+
+use super::Control;
+use super::error::Error;
+use super::gathering::Gathering;
+use super::pool::{Guard, Pool};
+use crate::config;
+use crate::domain::Failure;
+
+/// The way into the ledger, shared by all who wait.
+#[derive(Debug)]
+pub(super) struct Ledger {
+    /// The answer is never anything but that it stands there.
+    waiting: Gathering<(), bool>,
+    /// One connection of its own: whoever goes must not stand in line behind those who wait for it.
+    connection: Pool,
+}
+
+impl Ledger {
+    pub(super) fn new(settings: &config::Control) -> Result<Self, Failure> {
+        Ok(Self {
+            waiting: Gathering::new(settings.timeout),
+            connection: Pool::new(&settings.url, 1, settings.timeout, Guard::Service)?,
+        })
+    }
+
+    /// Ends when all that was recorded before the call stands in the ledger.
+    async fn catch_up(&self) -> Result<(), Failure> {
+        let go = async |_| {
+            let begun = Instant::now();
+            match self.connection.run(sequencing::catch_up).await {
+                // The server ended the connection, and may take another: those who wait are many. Going twice does no harm.
+                Err(error) if error.is_unavailable() && begun.elapsed() < self.connection.timeout() / 2 => {
+                    self.connection.run(sequencing::catch_up).await?;
+                }
+                gone => gone?,
+            }
+            Ok(BTreeMap::from([((), true)]))
+        };
+        self.waiting.ask(&(), go).await?;
+        Ok(())
+    }
+}
+
+impl Control {
+    /// Does work that records something, and ends when it stands in the ledger. Everything that adds to the audit's
+    /// inbox goes through here.
+    ///
+    /// When it fails after the work was done, that is an answer that was lost: the work stands, and asking again finds it.
+    pub(super) async fn recorded<T>(
+        &self,
+        work: impl AsyncFnOnce(&mut Client) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let done = self.pool.run(work).await?;
+        self.ledger.catch_up().await.map_err(Error::NotInLedger)?;
+        Ok(done)
+    }
+
+    /// Brings into the ledger what is not in it: events of a process that died between recording and waiting.
+    pub async fn catch_up(&self) -> Result<(), Failure> {
+        self.ledger.catch_up().await
+    }
+}

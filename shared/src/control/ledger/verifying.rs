@@ -1,0 +1,294 @@
+//! Is the ledger as it was? The rules are those of `audit::Checker`; what the database knows besides is added here.
+
+use tokio_postgres::Row;
+use tokio_postgres::types::Type;
+
+use super::super::Control;
+use super::super::error::Error;
+use super::rows::{INBOX, entry};
+use super::sequencing::hash;
+use super::walking::{Block, Walk};
+use crate::audit::{Checked, Checker, Checkpoint, Entry, Fault, Header, NoteFault, PublicKey, SeenRow};
+use crate::domain::Failure;
+
+/// What was found: all is as it was, or the first thing that is not.
+pub type Verdict = Result<Checked, Fault>;
+
+/// Checkpoints that are read at once.
+const NOTES: i64 = 1_000;
+/// Numbers of the inbox that are looked at at once.
+const INBOX_ROWS: i64 = 20_000;
+
+const COLUMNS: &str = "\
+    l.seq, l.leaf, l.body, l.event, l.at, l.account, l.ticket, l.env, l.database, l.host, l.role, l.inbox, i.event_id";
+
+/// What stops the reading: a fault, or a database that does not answer.
+enum Stop {
+    Fault(Fault),
+    Failure(Failure),
+}
+
+impl From<Fault> for Stop {
+    fn from(fault: Fault) -> Self {
+        Self::Fault(fault)
+    }
+}
+
+impl From<Failure> for Stop {
+    fn from(failure: Failure) -> Self {
+        Self::Failure(failure)
+    }
+}
+
+impl From<Error> for Stop {
+    fn from(error: Error) -> Self {
+        Self::Failure(error.into())
+    }
+}
+
+impl Control {
+    /// Reads the whole ledger and names the first row that is not as it was. `outside` are checkpoints that were kept
+    /// elsewhere; they must have been read before the call. Without keys no signature is checked.
+    pub async fn verify_ledger(&self, keys: &[PublicKey], outside: &[String]) -> Result<Verdict, Failure> {
+        match self.verify(keys, outside).await {
+            Ok(checked) => Ok(Ok(checked)),
+            Err(Stop::Fault(fault)) => Ok(Err(fault)),
+            Err(Stop::Failure(failure)) => Err(failure),
+        }
+    }
+
+    async fn verify(&self, keys: &[PublicKey], outside: &[String]) -> Result<Checked, Stop> {
+        // First the checkpoints, then how far the ledger goes: it goes at least as far as each of them.
+        let checkpoints = self.checkpoints(keys).await?;
+        let missing = compare_outside(&checkpoints, keys, outside)?;
+        let until = self.last_block().await?;
+        let mut checker = Checker::new(checkpoints.into_iter().chain(missing.iter().copied()));
+        let mut walk = Walk::new(self, COLUMNS, until);
+        loop {
+            let blocks = walk.next().await?;
+            if blocks.is_empty() {
+                break;
+            }
+            for block in blocks {
+                self.verify_block(&mut checker, block).await?;
+            }
+        }
+        let found = checker.finish()?;
+        if let Some(Checkpoint { number, .. }) = missing.first() {
+            let what =
+                format!("checkpoint {number}, which was kept outside, is not in the database any more");
+            return Err(Fault::whole(what).into());
+        }
+        self.nothing_beside(found).await?;
+        Ok(found)
+    }
+
+    async fn verify_block(&self, checker: &mut Checker, block: Block) -> Result<(), Stop> {
+        let Block { header, hash, rows } = block;
+        checker.header(&header, hash)?;
+        let seen: Vec<SeenRow> = rows.iter().map(seen_row).collect::<Result<_, _>>()?;
+        checker.rows(&header, &seen)?;
+        if !Checker::is_root(&header, &seen) {
+            return Err(self.changed_row(&header, &rows, &seen).await?.into());
+        }
+        Ok(checker.pass(&header)?)
+    }
+
+    /// Which row of a block was changed together with its hash, the inbox may tell.
+    async fn changed_row(&self, header: &Header, rows: &[Row], seen: &[SeenRow]) -> Result<Fault, Stop> {
+        let numbers: Vec<i64> =
+            rows.iter().map(|row| row.try_get("inbox")).collect::<Result<_, _>>().map_err(Error::from)?;
+        let sql = format!(
+            "SELECT {INBOX} FROM unnest($1) WITH ORDINALITY AS n (seq, place) JOIN audit_inbox i ON i.seq = n.seq \
+             ORDER BY n.place"
+        );
+        let recorded = self
+            .pool
+            .run(async |client| Ok(client.query_typed(&sql, &[(&numbers, Type::INT8_ARRAY)]).await?))
+            .await?;
+        for (row, seen) in recorded.iter().zip(seen) {
+            if entry(row, seen.seq())?.to_text() != seen.text() {
+                let what = "the row was changed, and its hash with it: something else was recorded";
+                return Ok(Fault::row(seen.seq(), header.number, what));
+            }
+        }
+        Ok(Checker::not_its_root(header))
+    }
+
+    /// The checkpoints in the database.
+    async fn checkpoints(&self, keys: &[PublicKey]) -> Result<Vec<Checkpoint>, Stop> {
+        let sql = "SELECT number, block, rows, note FROM audit_checkpoints WHERE number > $1 ORDER BY number LIMIT $2";
+        let mut checkpoints: Vec<Checkpoint> = Vec::new();
+        loop {
+            let after = checkpoints.last().map_or(0, |last| last.number);
+            let rows = self
+                .pool
+                .run(async |client| {
+                    Ok(client.query_typed(sql, &[(&after, Type::INT8), (&NOTES, Type::INT8)]).await?)
+                })
+                .await?;
+            if rows.is_empty() {
+                return Ok(checkpoints);
+            }
+            for row in &rows {
+                let expected = checkpoints.last().map_or(1, |last| last.number + 1);
+                checkpoints.push(checkpoint(row, expected, keys)?);
+            }
+        }
+    }
+
+    /// No row outside of the blocks, and nothing recorded that is not in the ledger.
+    async fn nothing_beside(&self, checked: Checked) -> Result<(), Stop> {
+        let sql = "SELECT l.seq FROM audit_ledger l \
+                   WHERE (l.seq < 1 OR l.seq > $1) \
+                     AND NOT EXISTS (SELECT FROM audit_blocks b WHERE b.first <= l.seq AND b.first + b.count > l.seq) \
+                   ORDER BY l.seq LIMIT 1";
+        let rows = checked.rows;
+        let stray = self
+            .pool
+            .run(async |client| Ok(client.query_typed_opt(sql, &[(&rows, Type::INT8)]).await?))
+            .await?;
+        if let Some(row) = stray {
+            let seq = row.try_get("seq").map_err(Error::from)?;
+            let fault =
+                Fault { row: Some(seq), block: None, what: "the row was inserted: it is in no block".into() };
+            return Err(fault.into());
+        }
+        self.nothing_left_out(checked).await
+    }
+
+    async fn nothing_left_out(&self, checked: Checked) -> Result<(), Stop> {
+        let newest = "SELECT coalesce(max(seq), 0) FROM audit_inbox";
+        let newest: i64 =
+            self.pool.run(async |client| Ok(client.query_typed_one(newest, &[]).await?.try_get(0)?)).await?;
+        let sql = "SELECT i.event_id::text FROM audit_inbox i \
+                   WHERE i.seq > $1 AND i.seq <= $1 + $2 \
+                     AND NOT EXISTS (SELECT FROM audit_ledger l WHERE l.inbox = i.seq) \
+                     AND NOT EXISTS (SELECT FROM audit_pending p WHERE p.seq = i.seq) \
+                   ORDER BY i.seq LIMIT 1";
+        let mut after = 0;
+        while after < newest {
+            let parameters: [(&(dyn tokio_postgres::types::ToSql + Sync), Type); 2] =
+                [(&after, Type::INT8), (&INBOX_ROWS, Type::INT8)];
+            let left_out =
+                self.pool.run(async |client| Ok(client.query_typed_opt(sql, &parameters).await?)).await?;
+            if let Some(row) = left_out {
+                let id: String = row.try_get(0).map_err(Error::from)?;
+                let what = format!(
+                    "the event {id} was recorded and is not in the ledger: it was cut off, or left out"
+                );
+                return Err(Fault { row: Some(checked.rows + 1), block: None, what }.into());
+            }
+            after += INBOX_ROWS;
+        }
+        Ok(())
+    }
+}
+
+fn seen_row(row: &Row) -> Result<SeenRow, Error> {
+    let columns = Columns::read(row)?;
+    Ok(SeenRow::new(row.try_get("seq")?, row.try_get("body")?, hash(row, "leaf")?, |entry| {
+        columns.against(entry)
+    }))
+}
+
+/// What the database repeats of a row.
+struct Columns<'a> {
+    recorded: Option<uuid::Uuid>,
+    event: &'a str,
+    at: jiff::Timestamp,
+    account: &'a str,
+    ticket: Option<uuid::Uuid>,
+    texts: [Option<&'a str>; 4],
+}
+
+impl<'a> Columns<'a> {
+    fn read(row: &'a Row) -> Result<Self, Error> {
+        Ok(Self {
+            recorded: row.try_get("event_id")?,
+            event: row.try_get("event")?,
+            at: row.try_get("at")?,
+            account: row.try_get("account")?,
+            ticket: row.try_get("ticket")?,
+            texts: [
+                row.try_get("env")?,
+                row.try_get("database")?,
+                row.try_get("host")?,
+                row.try_get("role")?,
+            ],
+        })
+    }
+
+    fn against(&self, entry: &Entry) -> Option<String> {
+        if self.recorded != Some(entry.id) {
+            return Some("the row was inserted: no such event was recorded".to_owned());
+        }
+        let texts = [&entry.env, &entry.database, &entry.host, &entry.role].map(|text| text.as_deref());
+        let same = self.event == entry.event
+            && self.at == entry.at
+            && self.account == entry.account
+            && self.ticket == entry.ticket
+            && self.texts == texts;
+        (!same).then(|| {
+            "a column was changed: searching for the row finds something else than it says".to_owned()
+        })
+    }
+}
+
+fn checkpoint(row: &Row, expected: i64, keys: &[PublicKey]) -> Result<Checkpoint, Stop> {
+    let read = || -> Result<(i64, i64, i64, &str), tokio_postgres::Error> {
+        Ok((row.try_get("number")?, row.try_get("block")?, row.try_get("rows")?, row.try_get("note")?))
+    };
+    let (number, block, rows, note) = read().map_err(Error::from)?;
+    if number != expected {
+        return Err(Fault::whole(format!("checkpoint {expected} is missing")).into());
+    }
+    let not_as_it_was =
+        |why: NoteFault| Fault::whole(format!("checkpoint {number} is not as it was signed: {why}"));
+    let opened = Checkpoint::open(note, keys).map_err(not_as_it_was)?;
+    if let Some(fault) = opened.fault {
+        return Err(not_as_it_was(fault).into());
+    }
+    let said = opened.checkpoint;
+    if (said.number, said.block, said.rows) == (number, block, rows) {
+        Ok(said)
+    } else {
+        let what =
+            format!("checkpoint {number} was swapped: the note in its place is checkpoint {}", said.number);
+        Err(Fault::whole(what).into())
+    }
+}
+
+/// Those of the checkpoints kept elsewhere that are not in the database.
+fn compare_outside(
+    kept: &[Checkpoint],
+    keys: &[PublicKey],
+    outside: &[String],
+) -> Result<Vec<Checkpoint>, Fault> {
+    let last = outside.len().saturating_sub(1);
+    let mut missing = Vec::new();
+    for (index, note) in outside.iter().enumerate() {
+        let opened = match Checkpoint::open(note, keys) {
+            Ok(opened) => opened,
+            // What a crash has cut at the end of the file.
+            Err(NoteFault::Form) if index == last => continue,
+            Err(fault) => {
+                return Err(Fault::whole(format!("note {} of those kept outside: {fault}", index + 1)));
+            }
+        };
+        let (said, number) = (opened.checkpoint, opened.checkpoint.number);
+        if let Some(fault) = opened.fault {
+            return Err(Fault::whole(format!("checkpoint {number} of those kept outside: {fault}")));
+        }
+        match usize::try_from(number - 1).ok().and_then(|place| kept.get(place)) {
+            Some(kept) if *kept == said => {}
+            Some(_) => {
+                let what =
+                    format!("checkpoint {number} in the database is another than the one kept outside");
+                return Err(Fault::whole(what));
+            }
+            None => missing.push(said),
+        }
+    }
+    Ok(missing)
+}
