@@ -13,7 +13,8 @@ use crate::{App, health, layers, openapi};
 /// The whole surface:
 ///
 /// * `/api/v2/…`: the native API, which asks who is calling, as the other dialects do:
-/// * `/v1/users…`: accounts as JSON:API resources; `/auth/…`: sessions and accounts in barman-api's form;
+/// * `/v1/users…`: accounts as JSON:API resources; `/auth/…` and `/history/…`: sessions, accounts and history in barman-api's
+///   form;
 /// * `/livez`, `/readyz`, `/metrics`: for those who run it;
 /// * `/openapi.json`, `/docs`: the documentation.
 pub(crate) fn router(app: &Arc<App>) -> Router {

@@ -2,10 +2,12 @@
 
 mod accounts;
 mod audit;
+mod history;
 
 use std::path::PathBuf;
 
 pub use accounts::{Accounts, CreateAccount, PasswordSource, SetAccount, Tokens};
+pub use history::History;
 
 pub use audit::{Audit, AuditKey, ExportAudit, ExportForm, Filters, ProveAudit, VerifyAudit};
 
@@ -92,6 +94,12 @@ pub enum Command {
         /// What to do with them.
         #[command(subcommand)]
         command: Dead,
+    },
+    /// Jobs that ended, by month.
+    History {
+        /// What to do with them.
+        #[command(subcommand)]
+        command: History,
     },
     /// The configuration.
     Config {

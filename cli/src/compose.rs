@@ -56,8 +56,8 @@ pub async fn serve_api(process: &Process, listeners: Listeners) -> anyhow::Resul
 /// Works on jobs until the process is to stop, then within `worker.grace`; answers health and metrics on the
 /// listener, if there is one.
 pub async fn serve_worker(process: &Process, listener: Option<TcpListener>) -> anyhow::Result<()> {
-    let audit_key = process.settings.audit.signing_key_file.as_deref().map(load_key).transpose()?;
     let servers = Servers::connect(process).map_err(|failure| described(&failure))?;
+    let audit_key = process.settings.audit.signing_key_file.as_deref().map(load_key).transpose()?;
     let worker = Arc::new(Worker {
         settings: Arc::clone(&process.settings),
         control: servers.control.clone(),

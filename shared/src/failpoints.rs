@@ -95,6 +95,12 @@ points! {
 
     /// An operator's command: a message that was put aside is kept elsewhere; it is still on the dead queue.
     AfterReplay = "api.replay.after",
+    /// An operator's command: the file of a month is written; it has not its own name.
+    BeforeArchiveName = "api.archive.before",
+    /// The file has its name; the control database has not heard of it.
+    AfterArchiveName = "api.archive.amid",
+    /// The control database has; the month is still there too.
+    AfterArchiveRow = "api.archive.after",
 }
 
 /// Ends the process at once (SIGABRT: no destructor runs, nothing is flushed) if the point is armed.

@@ -68,6 +68,7 @@ impl ControlDatabase {
             owner_url: Some(self.owner_url.clone().into()),
             pool: 8,
             timeout: Duration::from_secs(10),
+            history: config::History { keep_months: 24, archive_folder: None },
         }
     }
 

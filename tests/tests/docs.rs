@@ -123,7 +123,7 @@ fn fits(template: &str, path: &str) -> bool {
 fn every_path_is_served_and_every_operation_described() {
     let operations = operations();
     let path = pattern(
-        r"(?:^|[\s(\x22])((?:(?:GET|POST|PUT|PATCH|DELETE|HEAD) )?/(?:api/|auth/|v1/|livez|readyz|metrics|openapi\.json|docs)[^\s?\x22'`),]*)",
+        r"(?:^|[\s(\x22])((?:(?:GET|POST|PUT|PATCH|DELETE|HEAD) )?/(?:api/|auth/|history/|v1/|livez|readyz|metrics|openapi\.json|docs)[^\s?\x22'`),]*)",
     );
     let mut described = BTreeSet::new();
     for page in PAGES.iter() {

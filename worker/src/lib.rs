@@ -8,6 +8,7 @@
 //! * `rebuilder`: tickets of waiting messages, after the ticket store was lost.
 //! * `notary`: checkpoints of the audit, and what a process that died left outside of its ledger.
 //! * `unread`: passwords that nobody took in time.
+//! * `months`: the months of history that come.
 //!
 //! Never acknowledges a job whose ending is not in the control database, and never shows an ending that is not.
 //! Tested end to end in the `tests` crate.
@@ -15,6 +16,7 @@
 mod bells;
 mod jobs;
 mod lane;
+mod months;
 mod notary;
 mod reaper;
 mod rebuilder;
@@ -72,6 +74,7 @@ pub async fn run(worker: Arc<Worker>, stop: CancellationToken) -> bool {
     tasks.spawn(stop.clone().run_until_cancelled_owned(rebuilder::run(Arc::clone(&worker))));
     tasks.spawn(stop.clone().run_until_cancelled_owned(notary::run(Arc::clone(&worker))));
     tasks.spawn(stop.clone().run_until_cancelled_owned(unread::run(Arc::clone(&worker))));
+    tasks.spawn(stop.clone().run_until_cancelled_owned(months::run(Arc::clone(&worker))));
     tasks.spawn(stop.clone().run_until_cancelled_owned(close_idle(worker.sessions.clone())));
     stop.cancelled().await;
     tracing::info!("stopping: finishing the batches under way");

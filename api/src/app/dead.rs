@@ -13,7 +13,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use rolecall_shared::control::{Control, Settlement};
+use rolecall_shared::control::{Control, Ended, Settlement};
 use rolecall_shared::domain::ticket::{Ending, State, Ticket};
 use rolecall_shared::domain::{Actor, Class, Clock, Code, Event, EventName, Failure, HostKey, Job, TicketId};
 use rolecall_shared::failpoints::{Failpoint, reach};
@@ -92,6 +92,8 @@ pub enum Standing {
     Open(Ticket),
     /// It ended.
     Ended(Job, Ending),
+    /// It ended so long ago that how is not kept any more, or is in an archive that cannot be read here.
+    Forgotten,
     /// It was never accepted.
     Withdrawn,
 }
@@ -167,8 +169,21 @@ impl DeadLetters {
     /// History first: the ticket store may have come back older than it was.
     async fn standing(&self, ticket: Option<TicketId>) -> Result<Standing, Failure> {
         let Some(id) = ticket else { return Ok(Standing::Unknown) };
-        if let Some(Settlement { job, ending, .. }) = self.control.find_history(&[id]).await?.remove(&id) {
-            return Ok(Standing::Ended(job, ending));
+        match self.control.find_ended(id).await {
+            Ok(Ended::Not) => {}
+            Ok(Ended::As(settlement)) => {
+                let Settlement { job, ending, .. } = *settlement;
+                return Ok(Standing::Ended(job, ending));
+            }
+            Ok(Ended::Forgotten) => return Ok(Standing::Forgotten),
+            Err(failure)
+                if [Code::HistoryArchiveUnavailable, Code::HistoryArchiveDamaged]
+                    .contains(&failure.code()) =>
+            {
+                tracing::warn!(ticket = %id, %failure, "how a ticket ended cannot be read");
+                return Ok(Standing::Forgotten);
+            }
+            Err(failure) => return Err(failure),
         }
         Ok(match self.tickets.find(id).await? {
             None => Standing::Unknown,
@@ -189,6 +204,7 @@ impl DeadLetters {
                 Replayed::As(self.do_again(job, message, actor).await?)
             }
             Standing::Ended(_, ending) => return Err(ended(ending.word())),
+            Standing::Forgotten => return Err(ended("forgotten")),
             Standing::Withdrawn => return Err(ended(State::Withdrawn.as_str())),
             Standing::Unknown | Standing::Open(_) => {
                 let host = message.host.as_ref().ok_or_else(|| no_host(message))?;
@@ -252,7 +268,7 @@ impl DeadLetters {
                 self.tickets.restore_queued(&job).await?;
                 self.cancel(job.ticket, State::Queued).await?;
             }
-            (Standing::Unknown | Standing::Ended(..) | Standing::Withdrawn, _) => {}
+            (Standing::Unknown | Standing::Ended(..) | Standing::Forgotten | Standing::Withdrawn, _) => {}
         }
         dead.discard(message.tag).await
     }

@@ -66,6 +66,13 @@ fn make_settings() -> Settings {
     Settings {
         api: api(),
         auth: auth(),
+        audit: config::Audit {
+            signing_key_file: None,
+            checkpoint_file: None,
+            checkpoint_hook: Vec::new(),
+            checkpoint_every: seconds(60),
+            checkpoint_rows: 10_000,
+        },
         legacy: config::Legacy { get_writes: false },
         account: Some(config::BootstrapAccount { user: "ops".into(), password: "secret".into() }),
         worker: config::Worker {
@@ -93,6 +100,7 @@ fn make_settings() -> Settings {
             owner_url: None,
             pool: 1,
             timeout: seconds(1),
+            history: config::History { keep_months: 24, archive_folder: None },
         },
         seal: config::Seal { key_file: PathBuf::from("/etc/rolecall/seal.keys") },
         default_login: None,

@@ -13,6 +13,7 @@ pub mod dead;
 #[cfg(test)]
 pub(crate) mod fakes;
 pub(crate) mod federation;
+pub(crate) mod history;
 pub(crate) mod hosts;
 mod keep;
 mod limits;

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use rolecall_shared::control::Settlement;
+use rolecall_shared::control::{Ended, Settlement};
 use rolecall_shared::domain::ticket::{Ending, Ticket};
-use rolecall_shared::domain::{Code, Failure, Need, Permission, TicketId};
+use rolecall_shared::domain::{Code, Failure, Job, Need, Permission, TicketId};
 
 use super::App;
 use crate::auth::Caller;
@@ -15,7 +15,11 @@ use crate::auth::Caller;
 pub(crate) async fn find(caller: &Caller, app: &App, id: TicketId) -> Result<Ticket, Failure> {
     let found = match app.tickets.find(id).await? {
         Some(ticket) => Some(ticket),
-        None => find_lost(app, id).await?,
+        // How it ended is not kept any more, and neither is whose it was.
+        None => match find_lost(app, id).await {
+            Err(failure) if failure.code() == Code::TicketForgotten => None,
+            found => found?,
+        },
     };
     found.filter(|ticket| may_see(caller, ticket)).ok_or_else(not_found)
 }
@@ -31,13 +35,18 @@ pub(super) fn is_own(caller: &Caller, ticket: &Ticket) -> bool {
 
 /// What an act on a ticket needs: the permission for its target, and for the kind of its role where that is known.
 pub(super) fn need(permission: Permission, ticket: &Ticket) -> Need<'_> {
-    let need = Need::on(permission, &ticket.job.target);
-    let kind = ticket.job.operation.kind().or(ticket.ending.as_ref().and_then(Ending::kind));
+    need_of(permission, &ticket.job, ticket.ending.as_ref())
+}
+
+/// The same for a job and its ending.
+pub(super) fn need_of<'a>(permission: Permission, job: &'a Job, ending: Option<&'a Ending>) -> Need<'a> {
+    let need = Need::on(permission, &job.target);
+    let kind = job.operation.kind().or(ending.and_then(Ending::kind));
     kind.map_or(need, |kind| need.of_kind(kind))
 }
 
 /// A ticket that the store did not know just now: in history, or nowhere. It may be in a message only, and then nobody
-/// can say that it does not exist.
+/// can say that it does not exist. [`Code::TicketForgotten`] for one that ended in a month that is not kept any more.
 pub(super) async fn find_lost(app: &App, id: TicketId) -> Result<Option<Ticket>, Failure> {
     if let Some(ticket) = find_in_history(app, id).await? {
         return Ok(Some(ticket));
@@ -65,10 +74,20 @@ pub(crate) fn not_found() -> Failure {
 
 /// A ticket that outlived the ticket store.
 async fn find_in_history(app: &App, id: TicketId) -> Result<Option<Ticket>, Failure> {
-    Ok(app.control.find_history(&[id]).await?.remove(&id).map(from_history))
+    match app.control.find_ended(id).await.map_err(|failure| failure.about(id))? {
+        Ended::Not => Ok(None),
+        Ended::As(settlement) => Ok(Some(from_history(*settlement))),
+        Ended::Forgotten => Err(forgotten(id)),
+    }
 }
 
-fn from_history(settlement: Settlement) -> Ticket {
+/// The failure for an end of which only that it was is known.
+fn forgotten(id: TicketId) -> Failure {
+    let detail = "The ticket ended so long ago that how it did is not kept any more. Under another key it is a new job.";
+    Failure::new(Code::TicketForgotten, detail).about(id)
+}
+
+pub(super) fn from_history(settlement: Settlement) -> Ticket {
     let Settlement { job, ending, finished_at, attempts } = settlement;
     Ticket {
         job,

@@ -1,4 +1,4 @@
-//! `Authorization: Bearer` (RFC 6750): API tokens and sessions.
+//! `Authorization: Bearer` (RFC 6750): API tokens and sessions. Clients of barman-api call the scheme `Barman`.
 
 use axum::http::HeaderValue;
 use rolecall_shared::seal::ApiTokenText;
@@ -15,11 +15,14 @@ pub(super) enum Bearer {
     Session(Zeroizing<String>),
 }
 
-/// Reads the header; none for everything that is not exactly `Bearer` with one token of RFC 6750's alphabet.
+/// The schemes by which a token comes.
+const SCHEMES: [&str; 2] = ["bearer", "barman"];
+
+/// Reads the header; none for everything that is not exactly such a scheme with one token of RFC 6750's alphabet.
 pub(super) fn read(header: &HeaderValue) -> Option<Bearer> {
     let text = header.to_str().ok().filter(|text| text.len() <= MAX_BYTES)?;
     let (scheme, token) = text.split_once(' ')?;
-    if !scheme.eq_ignore_ascii_case("bearer") {
+    if !SCHEMES.iter().any(|known| scheme.eq_ignore_ascii_case(known)) {
         return None;
     }
     let token = token.trim_matches(' ');
@@ -51,6 +54,7 @@ mod tests {
         assert_eq!(shown(&format!("Bearer {}", token.expose())), Some("token"));
         assert_eq!(shown(&format!("bEARER  {} ", token.expose())), Some("token"));
         assert_eq!(shown("Bearer eyJhbGciOi.J9.x"), Some("session"));
+        assert_eq!(shown("Barman eyJhbGciOi.J9.x"), Some("session"));
     }
 
     #[test]

@@ -108,6 +108,7 @@ fn whole((message, standing): &(DeadMessage, Standing)) -> Value {
         Standing::Unknown => Value::Null,
         Standing::Open(ticket) => json!(ticket.state),
         Standing::Ended(_, ending) => json!(ending.state()),
+        Standing::Forgotten => json!("forgotten"),
         Standing::Withdrawn => json!(State::Withdrawn),
     };
     text

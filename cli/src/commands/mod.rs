@@ -8,6 +8,7 @@ mod config;
 mod dead;
 mod doctor;
 mod healthcheck;
+mod history;
 mod keys;
 mod migrate;
 mod run;
@@ -44,6 +45,7 @@ pub fn dispatch(args: &Args) -> anyhow::Result<ExitCode> {
         Command::Doctor(asked) => return doctor::run(file, asked),
         Command::Audit { command } => return audit::run(file, command),
         Command::Dead { command } => return dead::run(file, command),
+        Command::History { command } => return history::run(file, command),
         Command::Config { command: Config::Sample } => config::sample()?,
         Command::Config { command: Config::Check(output) } => return config::check(file, *output),
         Command::Healthcheck { url } => healthcheck::run(url)?,

@@ -33,6 +33,7 @@ pub(super) const SECTIONS: &[(&str, &str)] = &[
     ("redis", "The ticket store. Run it with `appendonly yes` and `appendfsync always`."),
     ("control", "Rolecall's own PostgreSQL: targets, accounts, audit, history."),
     ("audit", "The signed checkpoints of the audit, which the workers make; see docs/AUDIT.md."),
+    ("history", "Jobs that ended, by month: how long, and where to. `rolecall history maintain` does it."),
     ("seal", "The keys that seal secrets until they are taken."),
     (
         "default_login",
@@ -191,6 +192,12 @@ keys! {
         "How long after one checkpoint the next is signed, also when nothing has happened.";
     AUDIT_CHECKPOINT_ROWS: Number = "audit.checkpoint_rows" { default: 10_000, min: 1, max: 10_000_000 }
         "One is signed besides at the block that completes so many rows.";
+    HISTORY_KEEP: Number = "history.keep_months" { default: 24, min: 1, max: 1_200 }
+        "How many finished months stay in the control database.";
+    HISTORY_FOLDER: Plain = "history.archive_folder"
+        { example: "/var/lib/rolecall/history", needed_by: "to keep what is older" }
+        "A folder into which older months are written before they are dropped, and from which the api reads them.\n\
+         Without it they are dropped for good.";
 
     SEAL_KEY_FILE: Plain = "seal.key_file"
         { example: "/etc/rolecall/seal.keys", needed_by: "by api, worker and `keys`" }

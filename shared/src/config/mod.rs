@@ -26,8 +26,8 @@ mod urls;
 
 pub use sample::sample;
 pub use settings::{
-    Api, ApiTls, Audit, Auth, BootstrapAccount, ClaimRule, Control, DefaultLogin, KeySource, Legacy, Log,
-    Oidc, OidcBinding, OidcIssuer, RabbitMq, Redis, Seal, Settings, Target, Tickets, UnixSocket, Worker,
+    Api, ApiTls, Audit, Auth, BootstrapAccount, ClaimRule, Control, DefaultLogin, History, KeySource, Legacy,
+    Log, Oidc, OidcBinding, OidcIssuer, RabbitMq, Redis, Seal, Settings, Target, Tickets, UnixSocket, Worker,
 };
 pub use urls::{check_issuer_url, is_loopback};
 

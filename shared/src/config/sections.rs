@@ -1,12 +1,14 @@
 //! From keys to [`Settings`], section by section, with the rules that hold between keys.
 
+use std::path::PathBuf;
+
 use secrecy::{ExposeSecret, SecretString};
 
 use super::reader::Reader;
 use super::shape::{Key, Secret, Text};
 use super::{
-    Api, Audit, Auth, BootstrapAccount, Control, DefaultLogin, Legacy, Log, RabbitMq, Redis, Seal, Settings,
-    Target, Tickets, Worker, keys, kinds, listeners, oidc, passwords, urls,
+    Api, Audit, Auth, BootstrapAccount, Control, DefaultLogin, History, Legacy, Log, RabbitMq, Redis, Seal,
+    Settings, Target, Tickets, Worker, keys, kinds, listeners, oidc, passwords, urls,
 };
 use crate::credentials::check_account_name;
 use crate::domain::{HostKey, NameRules, RoleName};
@@ -139,7 +141,17 @@ pub(super) fn control(reader: &mut Reader) -> Option<Control> {
     let owner_url = url_if_set(reader, &keys::CONTROL_OWNER_URL, urls::check_postgres);
     let pool = reader.number(&keys::CONTROL_POOL);
     let timeout = reader.period(&keys::CONTROL_TIMEOUT);
-    Some(Control { url: url?, owner_url, pool, timeout })
+    let history = history(reader);
+    Some(Control { url: url?, owner_url, pool, timeout, history })
+}
+
+fn history(reader: &mut Reader) -> History {
+    let keep_months = reader.number(&keys::HISTORY_KEEP);
+    let archive_folder = reader.plain(&keys::HISTORY_FOLDER).map(PathBuf::from);
+    if archive_folder.as_ref().is_some_and(|folder| !folder.is_absolute()) {
+        reader.fault(&keys::HISTORY_FOLDER.path, "must be an absolute path");
+    }
+    History { keep_months, archive_folder }
 }
 
 /// Everything of it may be left out.
@@ -159,7 +171,7 @@ pub(super) fn control_for_migration(reader: &mut Reader) -> Option<Control> {
     if !reader.states_secret(&keys::CONTROL_OWNER_URL) {
         reader.missing_secret(
             &keys::CONTROL_OWNER_URL,
-            " (`rolecall migrate` works as the owner of the tables)",
+            " (`rolecall migrate` and `rolecall history` work as the owner of the tables)",
         );
     }
     control

@@ -193,6 +193,17 @@ pub struct Control {
     pub pool: usize,
     /// The longest wait for a connection and for an answer.
     pub timeout: Duration,
+    /// What becomes of old history.
+    pub history: History,
+}
+
+/// What becomes of old history: section `history`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct History {
+    /// How many finished months the control database keeps; at least one.
+    pub keep_months: u16,
+    /// Where months are archived, and read from once they are dropped. None: they are dropped for good.
+    pub archive_folder: Option<PathBuf>,
 }
 
 /// The audit's checkpoints: section `audit`.

@@ -1,6 +1,18 @@
-//! Jobs that ended: their history row and their audit row, written together.
+//! Jobs that ended: their history row and their audit row, written together, and read.
+//!
+//! * `find`: by ticket. `list`: by what is asked for, newest first. Both also where only an archive has it.
+//! * `months`: the months there are. `archives`: what the database knows of their files; `block` and `file`: their form.
+//! * `keeper`: what the owner of the tables does: archives and drops.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod archives;
+mod block;
+mod file;
+mod find;
+mod keeper;
+mod list;
+mod months;
+
+use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -10,7 +22,14 @@ use tokio_postgres::types::Json;
 use super::Control;
 use super::error::Error;
 use super::rows::UnreadableRow;
-use crate::domain::{Event, Failure, Job, TicketId, ticket::Ending};
+use crate::domain::{Event, Failure, Job, ticket::Ending};
+
+pub(super) use archives::Archives;
+pub use archives::{Archive, MOST_SCANNED, Place};
+pub use find::Ended;
+pub use keeper::{Archived, Dropped, Keeper};
+pub use list::{HistoryFilter, HistoryPage, See};
+pub use months::Month;
 
 /// How a job ended, for audit and history.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,31 +71,10 @@ impl Control {
         .await?;
         Ok(())
     }
-
-    /// How the given tickets ended. Those that did not end, or that nobody knows, are not in the answer.
-    pub async fn find_history(
-        &self,
-        tickets: &[TicketId],
-    ) -> Result<BTreeMap<TicketId, Settlement>, Failure> {
-        let uuids: Vec<_> = tickets.iter().map(|ticket| ticket.as_uuid()).collect();
-        let rows = self
-            .pool
-            .run(async |client| {
-                let statement = client
-                    .prepare_cached(
-                        "SELECT job, ending, attempts, finished_at FROM history WHERE ticket = ANY ($1)",
-                    )
-                    .await?;
-                Ok(client.query(&statement, &[&uuids]).await?)
-            })
-            .await?;
-        let settlements = rows.iter().map(read).collect::<Result<Vec<_>, Error>>()?;
-        Ok(settlements.into_iter().map(|settlement| (settlement.job.ticket, settlement)).collect())
-    }
 }
 
-/// One statement, and so one transaction and one round trip however many there are. History decides which tickets are
-/// new; only those get their audit row. Rows of history are inserted in the order of their keys, so that two calls
+/// One statement, and so one transaction and one round trip however many there are. The table of tickets decides which
+/// are new; only those get their rows of history and audit. Tickets are inserted in the order of their keys, so that two calls
 /// with the same tickets in another order wait for each other instead of blocking each other.
 const SETTLE: &str = "\
     WITH item AS MATERIALIZED ( \
@@ -87,13 +85,16 @@ const SETTLE: &str = "\
             outcome text, detail jsonb \
         ) \
     ), settled AS ( \
+        INSERT INTO history_tickets (ticket, finished_at, env, database) \
+        SELECT ticket, finished_at, env, database FROM item ORDER BY ticket \
+        ON CONFLICT (ticket) DO NOTHING \
+        RETURNING ticket \
+    ), kept AS ( \
         INSERT INTO history (ticket, job, ending, state, attempts, owner, account, env, database, host, operation, \
                              kind, role, submitted_at, finished_at, secret_expires_at) \
         SELECT ticket, job, ending, state, attempts, owner, account, env, database, host, operation, \
                kind, role, submitted_at, finished_at, secret_expires_at \
-        FROM item ORDER BY ticket \
-        ON CONFLICT (ticket) DO NOTHING \
-        RETURNING ticket \
+        FROM item JOIN settled USING (ticket) \
     ) \
     INSERT INTO audit_inbox (event, at, ticket, account, owner, address, via, env, database, host, operation, kind, \
                              role, outcome, detail) \
@@ -148,6 +149,7 @@ fn without_nul(value: Value) -> Value {
     }
 }
 
+/// The columns `job`, `ending`, `finished_at` and `attempts`.
 fn read(row: &Row) -> Result<Settlement, Error> {
     let Json(job) = row.try_get("job")?;
     let Json(ending) = row.try_get("ending")?;

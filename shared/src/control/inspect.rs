@@ -39,4 +39,5 @@ const INSPECT: &str = "\
            OR has_table_privilege('audit_blocks', 'UPDATE, DELETE, TRUNCATE') \
            OR has_table_privilege('audit_checkpoints', 'UPDATE, DELETE, TRUNCATE') \
            OR has_table_privilege('secrets_taken', 'UPDATE, DELETE, TRUNCATE') \
-           OR has_table_privilege('history', 'UPDATE, DELETE, TRUNCATE')";
+           OR has_table_privilege('history', 'UPDATE, DELETE, TRUNCATE') \
+           OR has_table_privilege('history_tickets', 'UPDATE, DELETE, TRUNCATE')";

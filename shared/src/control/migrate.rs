@@ -45,8 +45,14 @@ const GRANTS: &[(&str, &str)] = &[
     ("audit_checkpoints", "SELECT, INSERT"),
     ("secrets_taken", "SELECT, INSERT"),
     ("history", "SELECT, INSERT"),
+    ("history_tickets", "SELECT, INSERT"),
+    ("history_archives", "SELECT"),
+    ("history_archive_blocks", "SELECT"),
     ("refinery_schema_history", "SELECT"),
 ];
+
+/// What the writer may call, besides.
+const CALLS: &[&str] = &["history_make_months(integer)"];
 
 /// Applies the migrations that are due, as the owner (`control.owner_url`, or `control.url` if there is none), and
 /// gives the writer (the user of `control.url`) exactly its rights. Returns the names of what was applied now, such
@@ -151,6 +157,11 @@ async fn grant(client: &mut Client, writer_url: &SecretString) -> Result<(), Fai
             .query_one(&template, &[&schema, table, &writer, rights])
             .await
             .map_err(Error::Postgres)?;
+        transaction.batch_execute(row.get(0)).await.map_err(Error::Postgres)?;
+    }
+    for call in CALLS {
+        let sql = format!("SELECT format('GRANT EXECUTE ON FUNCTION %I.{call} TO %I', $1::text, $2::text)");
+        let row = transaction.query_one(&sql, &[&schema, &writer]).await.map_err(Error::Postgres)?;
         transaction.batch_execute(row.get(0)).await.map_err(Error::Postgres)?;
     }
     transaction.commit().await.map_err(Error::Postgres)?;

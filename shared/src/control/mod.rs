@@ -1,6 +1,7 @@
 //! The control database: targets and hosts, accounts, the audit, history, and who took which password.
 //!
-//! Owns its connections, its migrations (the SQL files in `migrations/`) and every statement that is sent to it.
+//! Owns its connections, its migrations (the SQL files in `migrations/`), every statement that is sent to it, and the
+//! files of archived months.
 //! Never keeps a caller waiting longer than `control.timeout`, never writes a password or what opens one into an
 //! audit row or an error, and never changes a row of the audit or of history: the service's role may not
 //! (`migrate.rs`).
@@ -38,7 +39,10 @@ pub use account_changes::{AccountChange, AccountEnd, NewAccount};
 pub use accounts::Account;
 pub use api_tokens::{ApiToken, MAX_TOKENS};
 pub use changes::{NewTarget, Put};
-pub use history::Settlement;
+pub use history::{
+    Archive, Archived, Dropped, Ended, HistoryFilter, HistoryPage, Keeper, MOST_SCANNED, Month, Place, See,
+    Settlement,
+};
 pub use hosts::{Host, Pause};
 pub use inspect::ControlReport;
 pub use ledger::{Due, EventFilter, Export, Recorded, Verdict};
@@ -65,6 +69,7 @@ pub struct Control {
     ledger: Arc<ledger::Ledger>,
     targets: Arc<gathering::Gathering<TargetKey, Target>>,
     hosts: Arc<gathering::Gathering<HostKey, Host>>,
+    archives: history::Archives,
 }
 
 impl Control {
@@ -77,7 +82,8 @@ impl Control {
         let (targets, hosts) =
             (gathering::Gathering::new(settings.timeout), gathering::Gathering::new(settings.timeout));
         let ledger = Arc::new(ledger::Ledger::new(settings)?);
-        Ok(Self { pool, ledger, targets: Arc::new(targets), hosts: Arc::new(hosts) })
+        let archives = history::Archives::new(settings);
+        Ok(Self { pool, ledger, targets: Arc::new(targets), hosts: Arc::new(hosts), archives })
     }
 
     /// Whether the database answers and takes changes. One that only reads (a standby, a primary that was demoted)
@@ -123,6 +129,11 @@ mod tests {
         moves(Control::list_hosts);
         moves(|control| control.settle(&[]));
         moves(|control| control.find_history(&[]));
+        moves(|control| control.find_made_through(&[]));
+        moves(|control| control.find_ended(TicketId::derived("", "")));
+        moves_with(|control, filter: &HistoryFilter| {
+            control.list_history(filter, None, 1, Arc::new(|_| true))
+        });
         moves(|control| control.expire_unread(Timestamp::UNIX_EPOCH, Timestamp::UNIX_EPOCH, 1));
         moves(|control| control.find_account(""));
         moves(|control| control.use_api_token(&[], Timestamp::UNIX_EPOCH));

@@ -29,7 +29,8 @@ impl Control {
     }
 }
 
-/// History tells which passwords there were, whatever became of the ticket store. The event is in the name of whoever
+/// History tells which passwords there were, whatever became of the ticket store. The bound on `finished_at` keeps old
+/// months out of it: no password lives longer than a week. The event is in the name of whoever
 /// asked for the job, as that of a job that expired.
 const EXPIRE: &str = "\
     INSERT INTO audit_inbox (event, at, ticket, account, owner, address, env, database, host, operation, kind, role, \
@@ -38,6 +39,7 @@ const EXPIRE: &str = "\
            h.host, h.operation, h.kind, h.role, '{}' \
     FROM history h \
     WHERE h.secret_expires_at > $2 AND h.secret_expires_at <= $3 \
+      AND h.finished_at > $2::timestamptz - interval '8 days' \
       AND NOT EXISTS (SELECT FROM secrets_taken t WHERE t.ticket = h.ticket) \
       AND NOT EXISTS (SELECT FROM audit_inbox a WHERE a.ticket = h.ticket AND a.event = $1) \
     ORDER BY h.secret_expires_at LIMIT $4 \

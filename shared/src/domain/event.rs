@@ -54,6 +54,10 @@ event_names! {
     DeadReplayed = "dead.replayed";
     /// A message that was put aside was thrown away.
     DeadDropped = "dead.dropped";
+    /// A month of history was written to a file.
+    HistoryArchived = "history.archived";
+    /// A month of history was dropped from the control database.
+    HistoryDropped = "history.dropped";
     /// An account was made.
     AccountAdded = "account.added";
     /// An account was changed.

@@ -125,6 +125,16 @@ codes! {
     SecretExpired = "secret_expired", Gone;
     /// The ticket store lost the password.
     SecretLost = "secret_lost", Gone;
+    /// The ticket ended so long ago that how it did is not kept any more.
+    TicketForgotten = "ticket_forgotten", Gone;
+    /// History has no such month.
+    PeriodNotFound = "period_not_found", NotFound;
+    /// Jobs may still end in this month.
+    PeriodNotFinished = "period_not_finished", Conflict;
+    /// The file of an archived month cannot be read here.
+    HistoryArchiveUnavailable = "history_archive_unavailable", Unavailable;
+    /// The file of an archived month is not what was written.
+    HistoryArchiveDamaged = "history_archive_damaged", Internal;
     /// The key that seals the password is not in the key ring.
     SealKeyMissing = "seal_key_missing", Unavailable;
     /// Targets of one host state different host settings.

@@ -14,6 +14,7 @@ mod mark;
 mod names;
 mod oidc;
 mod operation;
+mod period;
 mod rights;
 mod target;
 pub mod ticket;
@@ -29,6 +30,7 @@ pub use mark::Mark;
 pub use names::{DatabaseName, Env, MAX_NAME_BYTES, NameFault, NameRules, RoleName, SchemaName};
 pub use oidc::{ClaimPattern, InvalidClaimPattern, OWNER_CLAIMS, REF_CLAIMS, SignatureAlgorithm};
 pub use operation::Operation;
+pub use period::{NotAPeriod, Period};
 pub use rights::{
     Grants, InvalidPattern, MAX_PATTERN_BYTES, MAX_PATTERNS, Need, Pattern, Permission, Rights,
 };

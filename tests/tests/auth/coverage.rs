@@ -37,6 +37,7 @@ const TABLE: &[Row] = &[
     ("POST /api/v2/targets/{env}/{database}/resume", "hosts:dev/nowhere:*", 403, 404, 404),
     ("GET /api/v2/targets/{env}/{database}/roles", "read:dev/nowhere:*", 403, 404, 404),
     ("GET /api/v2/targets/{env}/{database}/roles/{name}", "read:dev/nowhere:*", 403, 404, 404),
+    ("GET /api/v2/tickets", "", 200, 200, 200),
     // Tickets are their owner's: to everybody else they do not exist.
     ("GET /api/v2/tickets/{id}", "", 404, 404, 404),
     ("DELETE /api/v2/tickets/{id}", "", 404, 404, 404),
@@ -57,6 +58,8 @@ const TABLE: &[Row] = &[
     ("POST /auth/user/add", "accounts:*/*:*", 403, 404, 404),
     ("GET /auth/user/change", "accounts:*/*:*", 405, 405, 405),
     ("POST /auth/user/change", "accounts:*/*:*", 404, 404, 404),
+    ("GET /history/list", "", 200, 200, 200),
+    ("GET /history/result", "", 404, 404, 404),
     ("GET /v1/users", "", 200, 200, 200),
     ("GET /v1/users/", "", 200, 200, 200),
     ("GET /v1/users/inet", "", 200, 200, 200),

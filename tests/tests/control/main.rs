@@ -4,6 +4,7 @@
 
 mod accounts;
 mod audit;
+mod history;
 mod migrations;
 mod outages;
 mod proxy;

@@ -44,9 +44,15 @@ async fn several_migrations_at_once_take_turns() {
 async fn the_writer_adds_to_the_audit_and_changes_nothing_in_it() {
     let (database, _) = ControlDatabase::migrated(Stack::shared()).await;
     let writer = database.writer().await;
-    for table in
-        ["audit_inbox", "audit_ledger", "audit_blocks", "audit_checkpoints", "secrets_taken", "history"]
-    {
+    for table in [
+        "audit_inbox",
+        "audit_ledger",
+        "audit_blocks",
+        "audit_checkpoints",
+        "secrets_taken",
+        "history",
+        "history_others",
+    ] {
         for statement in [
             format!(
                 "UPDATE {table} SET {}",
@@ -86,7 +92,7 @@ async fn the_writers_rights_are_exactly_these() {
             "SELECT c.relname || ': ' || concat_ws(' ', VARIADIC ARRAY ( \
                  SELECT p FROM unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE', 'TRUNCATE', 'REFERENCES', \
                      'TRIGGER']) AS p WHERE has_table_privilege($1::text, c.oid, p))) \
-             FROM pg_class c WHERE c.relkind IN ('r', 'p', 'v', 'm') AND c.relnamespace = 'public'::regnamespace \
+             FROM pg_class c WHERE c.relkind IN ('r', 'p', 'v', 'm') AND NOT c.relispartition AND c.relnamespace = 'public'::regnamespace \
              ORDER BY c.relname",
             &[&format!("{}_writer", database.name)],
         )
@@ -104,6 +110,9 @@ async fn the_writers_rights_are_exactly_these() {
             "audit_ledger: SELECT INSERT",
             "audit_pending: SELECT INSERT DELETE",
             "history: SELECT INSERT",
+            "history_archive_blocks: SELECT",
+            "history_archives: SELECT",
+            "history_tickets: SELECT INSERT",
             "hosts: SELECT INSERT UPDATE DELETE",
             "identity_tokens_used: SELECT INSERT DELETE",
             "refinery_schema_history: SELECT",

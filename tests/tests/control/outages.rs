@@ -19,7 +19,8 @@ const TIMEOUT: Duration = Duration::from_millis(500);
 const IN_TIME: Duration = Duration::from_secs(15);
 
 fn settings(url: &str) -> config::Control {
-    config::Control { url: url.to_owned().into(), owner_url: None, pool: 2, timeout: TIMEOUT }
+    let history = config::History { keep_months: 24, archive_folder: None };
+    config::Control { url: url.to_owned().into(), owner_url: None, pool: 2, timeout: TIMEOUT, history }
 }
 
 /// A few calls of each sort must all fail as "away", in time, without the password.

@@ -119,7 +119,10 @@ fn place(point: Failpoint) -> Place {
         | Failpoint::AfterEnqueue
         | Failpoint::AfterRing => Place::Submit,
         Failpoint::BeforeTake | Failpoint::AfterTake | Failpoint::AfterDrop => Place::Take,
-        Failpoint::AfterReplay => unreachable!("no operation reaches an operator's command"),
+        Failpoint::AfterReplay
+        | Failpoint::BeforeArchiveName
+        | Failpoint::AfterArchiveName
+        | Failpoint::AfterArchiveRow => unreachable!("no operation reaches an operator's command"),
         Failpoint::AfterLock
         | Failpoint::BeforeClaim
         | Failpoint::AfterClaim

@@ -62,7 +62,10 @@ impl Operation {
                 self == Self::CreateReader
             }
             // A command's; see `tests/tests/dead.rs`.
-            Failpoint::AfterReplay => false,
+            Failpoint::AfterReplay
+            | Failpoint::BeforeArchiveName
+            | Failpoint::AfterArchiveName
+            | Failpoint::AfterArchiveRow => false,
             Failpoint::BeforeAccept
             | Failpoint::AfterAccept
             | Failpoint::AfterConfirm

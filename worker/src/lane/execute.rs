@@ -302,8 +302,7 @@ impl Execution<'_> {
         let unknown: Vec<TicketId> =
             makers.into_iter().filter(|ticket| !facts.made_through.contains_key(ticket)).collect();
         if !unknown.is_empty() {
-            let history = self.worker.control.find_history(&unknown).await?;
-            facts.made_through.extend(history.into_iter().map(|(ticket, ended)| (ticket, ended.job.target)));
+            facts.made_through.extend(self.worker.control.find_made_through(&unknown).await?);
         }
         Ok(facts)
     }

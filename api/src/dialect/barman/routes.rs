@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use axum::extract::State;
-use axum::http::Method;
-use axum::middleware::from_fn_with_state;
+use axum::extract::{Request, State};
+use axum::http::{Method, StatusCode};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::{Json, Router};
 use rolecall_shared::control::Account;
@@ -13,6 +13,7 @@ use secrecy::SecretString;
 use serde_json::{Value, json};
 
 use super::answer::{Refusal, done};
+use super::history;
 use super::parameters::Parameters;
 use crate::App;
 use crate::app::accounts::{self, AskedAccount, AskedChange};
@@ -28,6 +29,7 @@ pub(crate) fn routes(app: &Arc<App>) -> Router<Arc<App>> {
         .into_router()
         .method_not_allowed_fallback(method_not_allowed)
         .route_layer(from_fn_with_state(Arc::clone(app), door::require::<Refusal>))
+        .route_layer(from_fn(no_token_in_address))
 }
 
 /// The same without the question, as a list.
@@ -41,6 +43,19 @@ pub(crate) fn table() -> Table {
         .with(Method::POST, "/auth/user/add", add)
         .with(Method::GET, "/auth/user/change", change)
         .with(Method::POST, "/auth/user/change", change)
+        .with(Method::GET, "/history/list", history::list)
+        .with(Method::GET, "/history/result", history::result)
+}
+
+/// The original takes its token from the address, where every log on the way keeps it. Nobody looks at it here: whoever sends
+/// one is told how.
+async fn no_token_in_address(request: Request, next: Next) -> Result<Response, Refusal> {
+    let query = request.uri().query().unwrap_or_default();
+    if form_urlencoded::parse(query.as_bytes()).any(|(name, _)| name == "token") {
+        let detail = "A token in an address ends up in logs and is not read: send it as a header, Authorization: Barman TOKEN.";
+        return Err(Refusal::new(StatusCode::UNAUTHORIZED, "Invalid Client Token", detail));
+    }
+    Ok(next.run(request).await)
 }
 
 async fn method_not_allowed() -> Refusal {

@@ -22,6 +22,11 @@ pub(super) struct Page<T> {
 }
 
 impl<T> Page<T> {
+    /// A page whose end was found elsewhere: `next` is the key behind which the next one begins.
+    pub(super) fn new(list: &str, items: Vec<T>, next: Option<&[String]>) -> Self {
+        Self { items, next_cursor: next.map(|key| write(list, key)) }
+    }
+
     /// A page of what was found with a limit of one more than fits: the surplus only says that there is more. `key`
     /// gives an item's place in its list.
     pub(super) fn of<F>(

@@ -11,6 +11,7 @@ mod caller;
 mod cursor;
 mod events;
 mod fields;
+mod history;
 mod hosts;
 mod identity;
 mod job_body;
@@ -55,6 +56,7 @@ fn asking_routes() -> OpenApiRouter<Arc<App>> {
     OpenApiRouter::new()
         .routes(routes!(jobs::submit))
         .routes(routes!(batch::submit))
+        .routes(routes!(history::list))
         .routes(routes!(tickets::find, tickets::cancel))
         .routes(routes!(secrets::take))
         .routes(routes!(events::watch))

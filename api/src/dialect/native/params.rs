@@ -1,10 +1,12 @@
 //! Reading paths and query strings, so that every refusal is a problem of ours.
 
 use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::fmt::Display;
 
 use axum::extract::{FromRequestParts, Path, Query};
 use axum::http::request::Parts;
+use jiff::Timestamp;
 use rolecall_shared::domain::{Code, DatabaseName, Env, Failure, HostKey, TargetKey, TicketId};
 use serde::de::DeserializeOwned;
 use uuid::Uuid;
@@ -12,6 +14,14 @@ use uuid::Uuid;
 use super::cursor::{DEFAULT_LIMIT, MAX_LIMIT};
 use super::problem::Problem;
 use crate::app::{hosts, targets, tickets};
+
+/// No filter is longer than the longest name.
+const MAX_FILTER: usize = 300;
+/// As many labels as a job has.
+const MAX_LABELS: usize = 16;
+
+/// RFC 3339 knows no year before 0; PostgreSQL none before 4713 BC, and refuses the query.
+pub(super) const YEAR_ZERO: Timestamp = Timestamp::constant(-62_167_219_200, 0);
 
 /// The variable parts of a path, decoded.
 async fn path<T, S>(parts: &mut Parts, state: &S) -> Result<T, Failure>
@@ -153,6 +163,46 @@ impl Params {
     ) -> Result<Option<T>, Failure> {
         let wanted = |error| malformed(&format!("`{name}` {error}."));
         self.text(name)?.map(|text| parse(&text).map_err(wanted)).transpose()
+    }
+
+    /// A name to look for, which need not be one.
+    pub(super) fn filter(&self, name: &str) -> Result<Option<String>, Failure> {
+        self.parsed(name, |text| {
+            // PostgreSQL's text takes no NUL, in a parameter either.
+            let is_plain = (1..=MAX_FILTER).contains(&text.len()) && !text.contains('\0');
+            is_plain
+                .then(|| text.to_owned())
+                .ok_or_else(|| format!("must be 1 to {MAX_FILTER} bytes without NUL"))
+        })
+    }
+
+    /// A moment.
+    pub(super) fn time(&self, name: &str) -> Result<Option<Timestamp>, Failure> {
+        self.parsed(name, |text| {
+            let time = text.parse::<Timestamp>().ok().filter(|time| *time >= YEAR_ZERO);
+            time.ok_or("must be a time as in RFC 3339")
+        })
+    }
+
+    /// The parameters whose names begin with `prefix`, by what follows it.
+    pub(super) fn labelled(&self, prefix: &str) -> Result<Vec<(String, String)>, Failure> {
+        let keys: BTreeSet<String> = {
+            let left = self.left.borrow();
+            left.iter().filter_map(|(key, _)| key.strip_prefix(prefix).map(str::to_owned)).collect()
+        };
+        if keys.len() > MAX_LABELS {
+            return Err(malformed(&format!("At most {MAX_LABELS} labels can be looked for at once.")));
+        }
+        let value = |key: String| {
+            let value = self.text(&format!("{prefix}{key}"))?.unwrap_or_default();
+            let is_plain = |text: &str| text.len() <= MAX_FILTER && !text.contains('\0');
+            if key.is_empty() || !is_plain(&key) || !is_plain(&value) {
+                let most = format!("each at most {MAX_FILTER} bytes without NUL");
+                return Err(malformed(&format!("A label is looked for as `{prefix}KEY=VALUE`, {most}.")));
+            }
+            Ok((key, value))
+        };
+        keys.into_iter().map(value).collect()
     }
 
     /// A whole number from `least` to `most`.

@@ -5,7 +5,7 @@ use axum::http::header::{ALLOW, WWW_AUTHENTICATE};
 use super::*;
 
 /// The surface, so that a route nobody thought of is seen.
-const OPERATIONS: [&str; 29] = [
+const OPERATIONS: [&str; 30] = [
     "GET /api/v2/audit",
     "GET /api/v2/hosts",
     "POST /api/v2/hosts/pause",
@@ -25,6 +25,7 @@ const OPERATIONS: [&str; 29] = [
     "POST /api/v2/targets/{env}/{database}/resume",
     "GET /api/v2/targets/{env}/{database}/roles",
     "GET /api/v2/targets/{env}/{database}/roles/{name}",
+    "GET /api/v2/tickets",
     "GET /api/v2/tickets/{id}",
     "DELETE /api/v2/tickets/{id}",
     "GET /api/v2/tickets/{id}/events",

@@ -95,3 +95,33 @@ impl Control {
         self.ledger.catch_up().await
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    /// Read from the sources, so that a way to record something which forgets to wait fails here.
+    #[test]
+    fn whatever_records_waits() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/control");
+        let mut seen = 0;
+        for file in std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+            // These two add rows in a transaction that is the caller's.
+            if !file.is_file() || file.ends_with("registry.rs") || file.ends_with("migrate.rs") {
+                continue;
+            }
+            let source = std::fs::read_to_string(&file).unwrap();
+            for part in source.split("    pub async fn ").skip(1) {
+                let body = part.split("\n    }\n").next().unwrap_or_default();
+                let records =
+                    ["audit::insert(", "insert(&", "registry::finish(", "(SETTLE)", "(EXPIRE)", "apply("];
+                if records.iter().any(|call| body.contains(call)) {
+                    seen += 1;
+                    let name = part.split('(').next().unwrap_or_default();
+                    assert!(body.contains("recorded("), "{}: {name} does not wait", file.display());
+                }
+            }
+        }
+        assert!(seen >= 15, "{seen}: this test does not see what it looks for");
+    }
+}
