@@ -4,7 +4,8 @@
 //! phrased. It runs no DDL, opens a session on a target for reading only, and never answers 202 before the broker
 //! has confirmed.
 //!
-//! * `app`: the use cases, without HTTP; each takes the caller first. [`dead`] is an operator's, for the command line.
+//! * `app`: the use cases, without HTTP; each takes the caller first. [`dead`] is an operator's, for the command line, and
+//!   [`registry`] is his too.
 //! * `auth`: who is calling. [`oidc`] is the part of it that `rolecall auth explain` shares.
 //! * `dialect`: HTTP in and out, one folder per dialect; each file parses, calls one use case and phrases the
 //!   answer.
@@ -27,10 +28,11 @@ mod router;
 mod serve;
 mod waiters;
 
-pub use app::{App, Parts, dead};
+pub use app::{App, Parts, dead, registry};
 #[cfg(feature = "no-authentication")]
 pub use auth::no_authentication;
 pub use auth::oidc;
+pub use dialect::native::target_file;
 pub use listen::{Certificate, Listeners, Socket};
 pub use openapi::document as openapi_document;
 pub use router::table as route_table;

@@ -3,6 +3,7 @@
 mod accounts;
 mod audit;
 mod history;
+mod targets;
 
 use std::path::PathBuf;
 
@@ -10,6 +11,7 @@ pub use accounts::{Accounts, CreateAccount, PasswordSource, SetAccount, Tokens};
 pub use history::History;
 
 pub use audit::{Audit, AuditKey, ExportAudit, ExportForm, Filters, ProveAudit, VerifyAudit};
+pub use targets::{ChangeTarget, ExportFormat, ImportTargets, Targets, Trusting};
 
 use clap::{Args as ClapArgs, Parser, Subcommand, value_parser};
 use rolecall_api::dead::MOST;
@@ -21,6 +23,7 @@ Exit codes:
     0  done
     1  failed; standard error says why and what to do next
     2  the command line is wrong
+   65  a file that was given cannot be read, or is wrong in what it says
    78  the configuration is wrong; every fault is told at once, by key
   130  a service was interrupted twice (SIGINT)
   143  a service was told twice to stop (SIGTERM)
@@ -65,6 +68,12 @@ pub enum Command {
         /// What to do with them.
         #[command(subcommand)]
         command: Accounts,
+    },
+    /// The registry: the databases that are worked on.
+    Targets {
+        /// What to do with them.
+        #[command(subcommand)]
+        command: Targets,
     },
     /// What scripts come with instead of a password.
     Tokens {

@@ -6,8 +6,9 @@ use std::time::Duration;
 use rolecall_api::Listeners;
 use rolecall_api::dead::DeadLetters;
 use rolecall_api::health::{self, Health};
+use rolecall_api::registry::Registry;
 use rolecall_shared::audit::load_key;
-use rolecall_shared::config::{ConfigFaults, NO_ACCOUNT, Settings};
+use rolecall_shared::config::{self, ConfigFaults, NO_ACCOUNT, Settings};
 use rolecall_shared::control::Control;
 use rolecall_shared::domain::{Clock, Failure, SystemClock};
 use rolecall_shared::queue::{Queue, RabbitQueue};
@@ -20,8 +21,12 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::output;
+
 /// How long connections may take to close when everything else has ended.
 const CLOSING: Duration = Duration::from_secs(2);
+/// The longest wait for the control database while a list of targets is imported.
+const LONG_LIST: Duration = Duration::from_mins(1);
 
 /// What the parts of one process share.
 #[derive(Debug, Clone)]
@@ -99,6 +104,64 @@ pub async fn serve_worker(process: &Process, listener: Option<TcpListener>) -> a
     Ok(())
 }
 
+/// What an operator works with on the registry.
+pub struct Operator {
+    /// Asks nobody for the right; see `rolecall_api::registry`.
+    pub registry: Registry,
+    broker: Arc<RabbitQueue>,
+}
+
+impl Operator {
+    /// Waits for the broker, for at most `rabbitmq.timeout`. Whoever cannot do without it is told by what he asks of it.
+    pub async fn connected(&self) {
+        if let Err(failure) = self.broker.connected(self.registry.settings.rabbitmq.timeout).await {
+            output::note(&format!(
+                "rolecall: {}; hosts are not told of the change at once",
+                failure.detail()
+            ));
+        }
+    }
+}
+
+/// Does an operator's work on the registry. Needs the control database; broker and Redis only where hosts have to be told
+/// or asked.
+pub async fn with_registry<T>(
+    settings: &Arc<Settings>,
+    work: impl AsyncFnOnce(&Operator) -> anyhow::Result<T>,
+) -> anyhow::Result<T> {
+    let (tasks, disconnect) = (TaskTracker::new(), CancellationToken::new());
+    let broker = RabbitQueue::start(&settings.rabbitmq, &tasks, &disconnect)?;
+    let registry = Registry {
+        settings: Arc::clone(settings),
+        control: Control::new(&patient(settings))?,
+        tickets: RedisTickets::connect(&settings.redis, &settings.tickets, &tasks, disconnect.clone())?,
+        queue: Arc::clone(&broker) as Arc<dyn Queue>,
+        keys: KeyRing::load(&settings.seal.key_file).map_err(Failure::internal)?,
+        clock: Arc::new(SystemClock),
+    };
+    let done = work(&Operator { registry, broker }).await;
+    close(&tasks, &disconnect).await;
+    done
+}
+
+/// A handle on the control database as the owner of its tables.
+pub fn as_owner(settings: &Settings) -> Result<Control, Failure> {
+    Control::as_owner(&patient(settings))
+}
+
+/// A long list is one transaction, which takes longer than a caller of the API is kept waiting.
+fn patient(settings: &Settings) -> config::Control {
+    config::Control { timeout: settings.control.timeout.max(LONG_LIST), ..settings.control.clone() }
+}
+
+/// Ends what a command has begun.
+async fn close(tasks: &TaskTracker, disconnect: &CancellationToken) {
+    disconnect.cancel();
+    tasks.close();
+    // What is still open ends with the process.
+    _ = tokio::time::timeout(CLOSING, tasks.wait()).await;
+}
+
 /// Does an operator's work on the dead queue, as soon as the broker answers; within `rabbitmq.timeout`, or not at all.
 pub async fn with_dead_letters<T>(
     settings: &Settings,
@@ -117,10 +180,7 @@ pub async fn with_dead_letters<T>(
         Ok(()) => work(&letters).await,
         Err(failure) => Err(failure),
     };
-    disconnect.cancel();
-    tasks.close();
-    // What is still open ends with the process.
-    _ = tokio::time::timeout(CLOSING, tasks.wait()).await;
+    close(&tasks, &disconnect).await;
     Ok(done?)
 }
 

@@ -8,14 +8,17 @@
 //! * `compose`: from settings to a running api or worker.
 //! * `output`: what is printed, and how a failure becomes an exit code.
 //! * `operator`: who typed it, for the audit.
+//! * `registry_file`: files with targets. `looking`: logging in to targets to see what can be done there.
 //!
 //! Tested by starting the binary: `tests/cli.rs`.
 
 mod args;
 mod commands;
 mod compose;
+mod looking;
 mod operator;
 mod output;
+mod registry_file;
 
 use std::process::ExitCode;
 

@@ -10,6 +10,9 @@ use rolecall_shared::domain::Failure;
 /// `EX_CONFIG` of `sysexits.h`: something is wrong in the configuration.
 pub const CONFIG_FAULT: u8 = 78;
 
+/// `EX_DATAERR` of `sysexits.h`: something is wrong in a file that was given.
+pub const DATA_FAULT: u8 = 65;
+
 /// Prints to standard output; ends with a newline if the text does not.
 pub fn print(text: &str) -> anyhow::Result<()> {
     let mut out = io::stdout().lock();
@@ -19,6 +22,12 @@ pub fn print(text: &str) -> anyhow::Result<()> {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         written => written.context("cannot write to standard output"),
     }
+}
+
+/// Says something on standard error.
+pub fn note(text: &str) {
+    // There is nowhere left to tell that standard error is gone.
+    _ = writeln!(io::stderr().lock(), "{}", text.trim_end());
 }
 
 /// Says on standard error what went wrong and what to do next; returns the exit code for it.

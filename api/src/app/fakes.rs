@@ -152,6 +152,7 @@ pub(crate) fn target(hostname: &str) -> Target {
         lock_database: DatabaseName::parse("postgres").unwrap(),
         active: true,
         notes: String::new(),
+        is_trusted: false,
         revision: 1,
         created_at: Timestamp::UNIX_EPOCH,
         updated_at: Timestamp::UNIX_EPOCH,

@@ -6,7 +6,7 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use jiff::Timestamp;
 use rolecall_shared::control::{Host, Switch};
 use rolecall_shared::domain::{Code, Failure, HostKey, Need, Permission};
-use rolecall_shared::queue::{BellDelay, Depth};
+use rolecall_shared::queue::Depth;
 use rolecall_shared::tickets::HostState;
 
 use super::App;
@@ -125,20 +125,29 @@ pub(crate) async fn switch(
         // Nobody learns which hosts there are who may do nothing to any.
         None => app.allow_some(caller, &Need::everywhere(Permission::Hosts))?,
     }
-    let switched = app.control.switch_host(host, switch, &caller.actor(), app.clock.now()).await?;
-    let host = switched.ok_or_else(not_found)?;
-    ring(app, &host).await;
-    Ok(host)
+    app.registry().switch(&caller.actor(), host, switch).await
 }
 
 /// The same with all hosts there are now; all of them or none.
 pub(crate) async fn switch_all(caller: &Caller, app: &App, switch: Switch<'_>) -> Result<Vec<Host>, Failure> {
     app.allow(caller, &Need::everywhere(Permission::Hosts))?;
     let hosts = app.control.switch_all_hosts(switch, &caller.actor(), app.clock.now()).await?;
-    for host in &hosts {
-        ring(app, host).await;
+    let registry = app.registry();
+    for host in hosts.iter().filter(|host| host.paused.is_none()) {
+        registry.ring(&host.key).await;
     }
     Ok(hosts)
+}
+
+/// The longest reason for a pause or a drain, in bytes.
+const MAX_REASON: usize = 500;
+
+/// Whether a text may be shown to whoever waits or is refused.
+pub fn check_reason(reason: &str) -> Result<(), String> {
+    if reason.len() > MAX_REASON || reason.chars().any(char::is_control) {
+        return Err(format!("must be at most {MAX_REASON} bytes without control characters"));
+    }
+    Ok(())
 }
 
 /// No host of that name, or none that could be one.
@@ -157,16 +166,6 @@ pub(super) fn takes_jobs(host: Option<&Host>) -> Result<(), Failure> {
     Err(Failure::new(Code::HostDraining, detail)
         .with_context(serde_json::json!({ "host": host.key }))
         .retry_after(DRAINING_RETRY))
-}
-
-/// A bell that does not ring costs time only: the sweeper rings every host that has messages.
-async fn ring(app: &App, host: &Host) {
-    if host.paused.is_some() {
-        return;
-    }
-    if let Err(failure) = app.queue.ring(&host.key, BellDelay::Now).await {
-        tracing::warn!(host = %host.key, %failure, "the doorbell did not ring");
-    }
 }
 
 #[cfg(test)]

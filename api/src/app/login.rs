@@ -7,12 +7,12 @@
 
 use std::path::{Component, Path};
 
-use jiff::Timestamp;
-use rolecall_shared::config::Settings;
 use rolecall_shared::domain::{Code, Failure, HostKey, Login, LoginPassword, Target, TargetKey};
-use rolecall_shared::seal::{KeyRing, Password};
+use rolecall_shared::seal::Password;
 use rolecall_shared::target::{check_reference, seal_login_password};
 use secrecy::{ExposeSecret, SecretString};
+
+use super::registry::Registry;
 
 /// The log-in as a caller states it.
 #[derive(Debug)]
@@ -60,25 +60,23 @@ pub(crate) fn parse_reference(text: &str) -> Result<LoginPassword, &'static str>
 /// [`Code::DefaultLoginNotAllowed`] when the default log-in is not for that host; [`Code::InvalidRequest`] when
 /// a password is needed, or when the operator's settings do not allow the reference.
 pub(crate) async fn settle(
-    settings: &Settings,
-    keys: &KeyRing,
+    registry: &Registry,
     asked: AskedLogin,
     place: (&TargetKey, &HostKey),
     before: Option<&Target>,
-    now: Timestamp,
 ) -> Result<Login, Failure> {
     let (user, password) = match asked {
-        AskedLogin::Default => return default_login(settings, place.1),
+        AskedLogin::Default => return default_login(registry, place.1).await,
         AskedLogin::Own { user, password } => (user, password),
     };
     let password = match password {
         AskedPassword::Given(password) => {
             let password = Password::from_string(password.expose_secret().to_owned().into());
-            let sealed = seal_login_password(keys, place.0, &user, &password, now);
+            let sealed = seal_login_password(&registry.keys, place.0, &user, &password, registry.clock.now());
             LoginPassword::Sealed(sealed.map_err(Failure::internal)?)
         }
         AskedPassword::Reference(reference) => {
-            let checked = check_reference(&settings.target, &reference).await;
+            let checked = check_reference(&registry.settings.target, &reference).await;
             checked.map_err(|refused| Failure::field("login.password_ref", refused))?;
             reference
         }
@@ -88,15 +86,15 @@ pub(crate) async fn settle(
     Ok(Login::Own { user, password })
 }
 
-fn default_login(settings: &Settings, host: &HostKey) -> Result<Login, Failure> {
-    let allowed = settings.default_login.as_ref().is_some_and(|login| login.hosts.contains(host));
-    if allowed {
+async fn default_login(registry: &Registry, host: &HostKey) -> Result<Login, Failure> {
+    if registry.has_default_login(host).await? {
         return Ok(Login::Default);
     }
     Err(Failure::new(
         Code::DefaultLoginNotAllowed,
         format!(
-            "The default log-in is not for {host}; state a login, or have the host added to default_login.hosts."
+            "The default log-in is not for {host}; state a login, or have the host added to default_login.hosts, or \
+             by `rolecall targets trust`."
         ),
     ))
 }

@@ -20,6 +20,7 @@ mod limits;
 pub(crate) mod login;
 pub(crate) mod naming;
 pub(crate) mod paste;
+pub mod registry;
 mod rights;
 pub(crate) mod roles;
 pub(crate) mod secrets;

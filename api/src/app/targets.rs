@@ -1,18 +1,18 @@
 //! The registry of targets.
 
-use rolecall_shared::control::{Host, NewTarget, Put, Switch};
+use rolecall_shared::control::{Host, Put, Switch};
 use rolecall_shared::domain::{
     Code, DatabaseName, Failure, HostKey, Need, Permission, SslMode, Target, TargetKey,
 };
-use rolecall_shared::queue::BellDelay;
 
-use super::login::{self, AskedLogin};
+use super::login::AskedLogin;
+pub(crate) use super::registry::Waiting;
 use super::{App, hosts};
 use crate::auth::Caller;
 
-/// A target as a caller wants it.
+/// A target as somebody wants it.
 #[derive(Debug)]
-pub(crate) struct AskedTarget {
+pub struct AskedTarget {
     pub(crate) key: TargetKey,
     pub(crate) host: HostKey,
     pub(crate) login: AskedLogin,
@@ -41,7 +41,7 @@ impl Expected {
     ///
     /// What does not hold now is refused here, before anything else is looked at: a precondition comes first (RFC 9110,
     /// section 13.2.2).
-    fn as_revision(self, before: Option<&Target>) -> Result<Option<i64>, Failure> {
+    pub(super) fn as_revision(self, before: Option<&Target>) -> Result<Option<i64>, Failure> {
         let found = before.map_or(0, |target| target.revision);
         let expected = match self {
             Self::Anything => return Ok(None),
@@ -103,24 +103,6 @@ pub(crate) fn not_found() -> Failure {
     Failure::new(Code::TargetNotFound, "There is no such target.")
 }
 
-/// What becomes of jobs that wait for a host when a target leaves it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Waiting {
-    /// The target stays while there are any: [`Code::JobsWaiting`].
-    Refuse,
-    /// Those of this target fail as `target_changed`.
-    Fail,
-}
-
-impl Waiting {
-    async fn check(self, app: &App, host: &HostKey) -> Result<(), Failure> {
-        match self {
-            Self::Refuse => refuse_waiting(app, host).await,
-            Self::Fail => Ok(()),
-        }
-    }
-}
-
 /// Registers or changes a target. Where other targets stand on the host already, the right for each of them is needed:
 /// whoever may name a host is given the means to make roles there.
 ///
@@ -139,34 +121,7 @@ pub(crate) async fn put(
     {
         app.allow_host(caller, Permission::Registry, &host)?;
     }
-    let expected = expected.as_revision(before.as_ref())?;
-    if let Some(before) = &before
-        && before.host != asked.host
-    {
-        waiting.check(app, &before.host).await?;
-    }
-    let now = app.clock.now();
-    let place = (&asked.key, &asked.host);
-    let login = login::settle(&app.settings, &app.keys, asked.login, place, before.as_ref(), now).await?;
-    let target = NewTarget {
-        key: asked.key,
-        host: asked.host,
-        login,
-        sslmode: asked.sslmode,
-        ca_file: asked.ca_file,
-        lock_database: asked.lock_database,
-        active: asked.active,
-        notes: asked.notes,
-    };
-    let put = app.control.put_target(&target, expected, &caller.actor(), now).await?;
-    if let Put::Changed { before, now } = &put {
-        try_at_once(app, &now.host).await;
-        if before.host != now.host {
-            // Its jobs there are settled by the lane that finds the target gone.
-            ring(app, &before.host).await;
-        }
-    }
-    Ok(put)
+    app.registry().put(&caller.actor(), asked, before.as_ref(), expected, waiting).await
 }
 
 /// Removes a target and answers what it was, or [`Code::TargetNotFound`] or [`Code::JobsWaiting`].
@@ -179,12 +134,7 @@ pub(crate) async fn remove(
 ) -> Result<Target, Failure> {
     app.allow(caller, &Need::on(Permission::Registry, key))?;
     let before = look_up(app, key).await?;
-    let expected = expected.as_revision(Some(&before))?;
-    waiting.check(app, &before.host).await?;
-    let removed = app.control.remove_target(key, expected, &caller.actor(), app.clock.now()).await?;
-    // Its jobs are settled by the lane that finds the target gone.
-    ring(app, &before.host).await;
-    removed.ok_or_else(not_found)
+    app.registry().remove_found(&caller.actor(), &before, expected, waiting).await
 }
 
 /// Stops the jobs of the target's host, and with them those of every target there; answers the host.
@@ -204,37 +154,6 @@ pub(crate) async fn resume(caller: &Caller, app: &App, key: &TargetKey) -> Resul
     app.allow(caller, &Need::on(Permission::Hosts, key))?;
     let host = look_up(app, key).await?.host;
     hosts::switch(caller, app, &host, Switch::Resume).await
-}
-
-/// The queue is per host and does not say whose its messages are, so every waiting job of the host counts, those of
-/// its other targets too. Jobs that a lane holds at this moment are not seen: a lane settles a job whose target has
-/// left its host as `target_changed`.
-async fn refuse_waiting(app: &App, host: &HostKey) -> Result<(), Failure> {
-    let waiting = app.queue.depth(host).await?.messages;
-    if waiting == 0 {
-        return Ok(());
-    }
-    let detail = format!(
-        "{waiting} jobs wait for the host {host}; let them run, cancel them, or fail this target's \
-                          with fail_waiting=true."
-    );
-    let context = serde_json::json!({ "host": host, "waiting": waiting });
-    Err(Failure::new(Code::JobsWaiting, detail).with_context(context))
-}
-
-/// A host in trouble is tried slowly; what was wrong may just have been put right.
-async fn try_at_once(app: &App, host: &HostKey) {
-    if let Err(failure) = app.tickets.clear_host(host).await {
-        tracing::warn!(%host, %failure, "the host is not tried at once");
-    }
-    ring(app, host).await;
-}
-
-/// A bell that does not ring costs time only: the sweeper rings every host that has messages.
-async fn ring(app: &App, host: &HostKey) {
-    if let Err(failure) = app.queue.ring(host, BellDelay::Now).await {
-        tracing::warn!(%host, %failure, "the doorbell did not ring");
-    }
 }
 
 #[cfg(test)]

@@ -167,7 +167,7 @@ fn in_words(account: &Account, now: Timestamp) -> String {
 }
 
 /// The password that somebody stated.
-fn stated(source: &PasswordSource) -> anyhow::Result<Option<SecretString>> {
+pub(super) fn stated(source: &PasswordSource) -> anyhow::Result<Option<SecretString>> {
     Ok(match (&source.password_file, source.password_stdin) {
         (Some(path), _) => Some(from_file(path)?),
         (None, true) => Some(first_line(std::io::stdin().lock()).context("cannot read standard input")?),

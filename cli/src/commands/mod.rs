@@ -13,6 +13,7 @@ mod keys;
 mod migrate;
 mod run;
 mod serve;
+mod targets;
 mod tokens;
 mod version;
 mod worker;
@@ -40,6 +41,7 @@ pub fn dispatch(args: &Args) -> anyhow::Result<ExitCode> {
         Command::Accounts { command: Accounts::Delete { name, output } } => {
             accounts::delete(file, name, *output)?;
         }
+        Command::Targets { command } => return targets::run(file, command),
         Command::Tokens { command } => tokens::run(file, command)?,
         Command::Auth { command: Auth::Explain(asked) } => return auth::explain(file, asked),
         Command::Doctor(asked) => return doctor::run(file, asked),

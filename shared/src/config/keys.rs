@@ -37,7 +37,7 @@ pub(super) const SECTIONS: &[(&str, &str)] = &[
     ("seal", "The keys that seal secrets until they are taken."),
     (
         "default_login",
-        "The log-in for targets that have none of their own, and the only hosts it is sent to.\n\
+        "The log-in for targets that have none of their own, and the hosts it is sent to.\n\
          PG_ADMIN_USER and PG_ADMIN_PASS are read as default_login.user and default_login.password.",
     ),
     ("target", "Sessions on target hosts."),
@@ -208,7 +208,7 @@ keys! {
     LOGIN_PASSWORD: Secret = "default_login.password" { example: "", needed_by: "with default_login.user" }
         "Its password.";
     LOGIN_HOSTS: Names = "default_login.hosts" { default: &[], example: &["db1.example.com:5432"] }
-        "hostname:port of each host it may be sent to. Empty: it is sent nowhere.";
+        "hostname:port of each host it may be sent to, beside those that `rolecall targets trust` adds.";
 
     TARGET_CONNECT: Period = "target.connect_timeout_milliseconds" { default: 5_000, min: 100, max: 60_000 }
         "The longest wait for a session.";

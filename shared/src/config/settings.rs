@@ -228,7 +228,7 @@ pub struct Seal {
     pub key_file: PathBuf,
 }
 
-/// The default log-in, and the only hosts it may be used for: section `default_login`, or `PG_ADMIN_USER` and
+/// The default log-in, and the hosts it may be used for: section `default_login`, or `PG_ADMIN_USER` and
 /// `PG_ADMIN_PASS`.
 #[derive(Debug, Clone)]
 pub struct DefaultLogin {
@@ -236,7 +236,8 @@ pub struct DefaultLogin {
     pub user: String,
     /// Its password. Not empty.
     pub password: SecretString,
-    /// Whoever may register a host must not be handed this password, so it goes to these hosts only.
+    /// Whoever may register a host must not be handed this password, so it goes to these hosts, to those that an operator
+    /// has added in the control database, and to no other.
     pub hosts: Vec<HostKey>,
 }
 

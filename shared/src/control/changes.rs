@@ -3,9 +3,10 @@
 use deadpool_postgres::Transaction;
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
+use tokio_postgres::Statement;
 
 use super::error::Error;
-use super::{Control, registry, targets};
+use super::{Control, registry, targets, trust};
 use crate::domain::{
     Actor, Code, DatabaseName, Event, EventName, Failure, HostKey, Login, LoginPassword, SslMode, Target,
     TargetKey,
@@ -30,6 +31,21 @@ pub struct NewTarget {
     pub active: bool,
     /// Free text.
     pub notes: String,
+}
+
+impl NewTarget {
+    /// Whether a target is all that already.
+    pub fn describes(&self, target: &Target) -> bool {
+        let Self { key, host, login, sslmode, ca_file, lock_database, active, notes } = self;
+        *key == target.key
+            && *host == target.host
+            && *login == target.login
+            && *sslmode == target.sslmode
+            && *ca_file == target.ca_file
+            && *lock_database == target.lock_database
+            && *active == target.active
+            && *notes == target.notes
+    }
 }
 
 /// What a put did.
@@ -69,26 +85,11 @@ impl Control {
         let put = self
             .recorded(async |client| {
                 let transaction = registry::begin(client).await?;
-                let before = targets::find(&transaction, &target.key).await?;
-                check_revision(before.as_ref(), expected)?;
-                let now = wanted(target, before.as_ref(), at);
-                if before.as_ref() == Some(&now) {
-                    return Ok(Put::Unchanged(now));
+                let put = put(&transaction, target, expected, at).await?;
+                if let Some(event) = event_of(&put, actor, at) {
+                    registry::finish(transaction, &event).await?;
                 }
-                registry::provide_host(&transaction, &now.host, &now.lock_database, &now.key).await?;
-                write(&transaction, &now).await?;
-                if let Some(left) =
-                    before.as_ref().map(|target| &target.host).filter(|host| **host != now.host)
-                {
-                    registry::forget_unused_host(&transaction, left).await?;
-                }
-                let name = if before.is_some() { EventName::TargetChanged } else { EventName::TargetAdded };
-                let event = event(name, at, actor, before.as_ref(), Some(&now));
-                registry::finish(transaction, &event).await?;
-                Ok(match before {
-                    Some(before) => Put::Changed { before, now },
-                    None => Put::Added(now),
-                })
+                Ok(put)
             })
             .await?;
         Ok(put)
@@ -127,7 +128,44 @@ impl Control {
     }
 }
 
-fn check_revision(found: Option<&Target>, expected: Option<i64>) -> Result<(), Failure> {
+/// Adds or changes a target in the caller's transaction. The caller records it.
+pub(super) async fn put(
+    transaction: &Transaction<'_>,
+    target: &NewTarget,
+    expected: Option<i64>,
+    at: Timestamp,
+) -> Result<Put, Error> {
+    let before = targets::find(transaction, &target.key).await?;
+    check_revision(before.as_ref(), expected)?;
+    let is_trusted = trust::is_trusted(transaction, &target.host).await?;
+    let now = wanted(target, before.as_ref(), is_trusted, at);
+    if before.as_ref() == Some(&now) {
+        return Ok(Put::Unchanged(now));
+    }
+    registry::provide_host(transaction, &now.host, &now.lock_database, &[&now.key]).await?;
+    write(transaction, &prepare_write(transaction).await?, &now).await?;
+    if let Some(left) = before.as_ref().map(|target| &target.host).filter(|host| **host != now.host) {
+        registry::forget_unused_host(transaction, left).await?;
+    }
+    Ok(match before {
+        Some(before) => Put::Changed { before, now },
+        None => Put::Added(now),
+    })
+}
+
+/// The audit row of a put; none if it changed nothing.
+pub(super) fn event_of(put: &Put, actor: &Actor, at: Timestamp) -> Option<Event> {
+    match put {
+        Put::Added(now) => Some(event(EventName::TargetAdded, at, actor, None, Some(now))),
+        Put::Changed { before, now } => {
+            Some(event(EventName::TargetChanged, at, actor, Some(before), Some(now)))
+        }
+        Put::Unchanged(_) => None,
+    }
+}
+
+/// Whether the target is as somebody expects it.
+pub(super) fn check_revision(found: Option<&Target>, expected: Option<i64>) -> Result<(), Failure> {
     let revision = found.map_or(0, |target| target.revision);
     match expected {
         Some(expected) if expected != revision => Err(Failure::new(
@@ -144,7 +182,7 @@ fn check_revision(found: Option<&Target>, expected: Option<i64>) -> Result<(), F
 }
 
 /// The target as it will be: what is there when that is the same, else the next revision of it.
-fn wanted(new: &NewTarget, before: Option<&Target>, at: Timestamp) -> Target {
+pub(super) fn wanted(new: &NewTarget, before: Option<&Target>, is_trusted: bool, at: Timestamp) -> Target {
     let mut target = Target {
         key: new.key.clone(),
         host: new.host.clone(),
@@ -154,6 +192,7 @@ fn wanted(new: &NewTarget, before: Option<&Target>, at: Timestamp) -> Target {
         lock_database: new.lock_database.clone(),
         active: new.active,
         notes: new.notes.clone(),
+        is_trusted,
         revision: before.map_or(1, |target| target.revision),
         created_at: before.map_or(at, |target| target.created_at),
         updated_at: before.map_or(at, |target| target.updated_at),
@@ -165,11 +204,10 @@ fn wanted(new: &NewTarget, before: Option<&Target>, at: Timestamp) -> Target {
     target
 }
 
-async fn write(transaction: &Transaction<'_>, target: &Target) -> Result<(), Error> {
-    let (hostname, port) = registry::parts(&target.host);
-    let (user, sealed, reference) = targets::login_columns(&target.login);
-    transaction
-        .execute(
+/// What [`write`] needs.
+pub(super) async fn prepare_write(transaction: &Transaction<'_>) -> Result<Statement, Error> {
+    let prepared = transaction
+        .prepare_cached(
             "INSERT INTO targets (env, database, hostname, port, login_user, login_password_sealed, \
                                   login_password_ref, sslmode, ca_file, active, notes, revision, created_at, \
                                   updated_at) \
@@ -180,6 +218,22 @@ async fn write(transaction: &Transaction<'_>, target: &Target) -> Result<(), Err
                  login_password_ref = excluded.login_password_ref, sslmode = excluded.sslmode, \
                  ca_file = excluded.ca_file, active = excluded.active, notes = excluded.notes, \
                  revision = excluded.revision, updated_at = excluded.updated_at",
+        )
+        .await?;
+    Ok(prepared)
+}
+
+/// Writes the row of a target.
+pub(super) async fn write(
+    transaction: &Transaction<'_>,
+    statement: &Statement,
+    target: &Target,
+) -> Result<(), Error> {
+    let (hostname, port) = registry::parts(&target.host);
+    let (user, sealed, reference) = targets::login_columns(&target.login);
+    transaction
+        .execute(
+            statement,
             &[
                 &target.key.env.as_str(),
                 &target.key.database.as_str(),

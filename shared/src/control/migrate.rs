@@ -34,6 +34,7 @@ const LOCK_TIMEOUT: Duration = Duration::from_mins(1);
 const GRANTS: &[(&str, &str)] = &[
     ("hosts", "SELECT, INSERT, UPDATE, DELETE"),
     ("targets", "SELECT, INSERT, UPDATE, DELETE"),
+    ("default_login_hosts", "SELECT"),
     ("accounts", "SELECT, INSERT, UPDATE, DELETE"),
     ("api_tokens", "SELECT, INSERT, UPDATE, DELETE"),
     ("revoked_sessions", "SELECT, INSERT, DELETE"),

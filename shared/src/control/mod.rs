@@ -21,6 +21,7 @@ mod error;
 mod gathering;
 mod history;
 mod hosts;
+mod import;
 mod inspect;
 mod ledger;
 mod migrate;
@@ -33,6 +34,7 @@ mod sessions;
 mod switches;
 mod targets;
 mod tls;
+mod trust;
 mod unread;
 
 pub use account_changes::{AccountChange, AccountEnd, NewAccount};
@@ -44,12 +46,14 @@ pub use history::{
     Settlement,
 };
 pub use hosts::{Host, Pause};
+pub use import::Expecting;
 pub use inspect::ControlReport;
 pub use ledger::{Due, EventFilter, Export, Recorded, Verdict};
 pub use migrate::migrate;
 pub use notices::Notices;
 pub use secrets::{Take, Taken};
 pub use switches::Switch;
+pub use trust::TrustedHost;
 
 use std::sync::Arc;
 

@@ -31,22 +31,25 @@ pub(super) async fn tell(transaction: Transaction<'_>) -> Result<(), Error> {
     Ok(transaction.commit().await?)
 }
 
-/// Makes sure that the host has a row and that the row says what the target says. A host's only target may change
-/// the host's settings; one of several may not.
+/// Makes sure that the host has a row and that the row says what the targets say. All targets of a host together may
+/// change the host's settings; some of several may not.
 pub(super) async fn provide_host(
     transaction: &Transaction<'_>,
     host: &HostKey,
     lock_database: &DatabaseName,
-    target: &TargetKey,
+    targets: &[&TargetKey],
 ) -> Result<(), Error> {
     let (hostname, port) = parts(host);
+    let envs: Vec<_> = targets.iter().map(|key| key.env.as_str()).collect();
+    let databases: Vec<_> = targets.iter().map(|key| key.database.as_str()).collect();
     let stated = transaction
         .query_opt(
             "SELECT lock_database, \
                     EXISTS (SELECT FROM targets t WHERE t.hostname = h.hostname AND t.port = h.port \
-                            AND (t.env, t.database) <> ($3, $4)) AS shared \
+                            AND (t.env, t.database) NOT IN (SELECT * FROM unnest($3::text[], $4::text[]))) \
+                            AS shared \
              FROM hosts h WHERE hostname = $1 AND port = $2",
-            &[&hostname, &port, &target.env.as_str(), &target.database.as_str()],
+            &[&hostname, &port, &envs, &databases],
         )
         .await?;
     if let Some(row) = stated {
@@ -86,7 +89,8 @@ pub(super) fn parts(host: &HostKey) -> (&str, i32) {
     (host.hostname(), i32::from(host.port()))
 }
 
-fn conflict(host: &HostKey, lock_database: &str) -> Failure {
+/// Targets of one host say different things of it.
+pub(super) fn conflict(host: &HostKey, lock_database: &str) -> Failure {
     Failure::new(
         Code::HostSettingsConflict,
         format!(

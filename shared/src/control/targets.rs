@@ -11,6 +11,8 @@ use super::{Control, registry};
 use crate::domain::{Failure, HostKey, Login, LoginPassword, Target, TargetKey};
 
 const TABLE: &str = "targets";
+/// How many are read at once where all are wanted.
+const PAGE: usize = 200;
 
 /// The columns of a target and of its host; takes what follows FROM.
 macro_rules! select_targets {
@@ -18,7 +20,8 @@ macro_rules! select_targets {
         concat!(
             "SELECT t.env, t.database, t.hostname, t.port, t.login_user, t.login_password_sealed, ",
             "t.login_password_ref, t.sslmode, t.ca_file, h.lock_database, t.active, t.notes, t.revision, ",
-            "t.created_at, t.updated_at FROM targets t JOIN hosts h USING (hostname, port) ",
+            "EXISTS (SELECT FROM default_login_hosts l WHERE l.hostname = t.hostname AND l.port = t.port) ",
+            "AS is_trusted, t.created_at, t.updated_at FROM targets t JOIN hosts h USING (hostname, port) ",
             $rest
         )
     };
@@ -32,25 +35,8 @@ impl Control {
 
     /// The targets of those names; those that do not exist are not in the answer.
     pub async fn find_targets(&self, keys: &[TargetKey]) -> Result<BTreeMap<TargetKey, Target>, Failure> {
-        let envs: Vec<_> = keys.iter().map(|key| key.env.as_str()).collect();
-        let databases: Vec<_> = keys.iter().map(|key| key.database.as_str()).collect();
-        let targets: Vec<Target> = self
-            .pool
-            .run(async |client| {
-                let statement = client
-                    .prepare_cached(select_targets!(
-                        "WHERE (t.env, t.database) IN (SELECT * FROM unnest($1::text[], $2::text[]))"
-                    ))
-                    .await?;
-                client
-                    .query(&statement, &[&envs, &databases])
-                    .await?
-                    .iter()
-                    .map(read)
-                    .collect::<Result<_, _>>()
-            })
-            .await?;
-        Ok(targets.into_iter().map(|target| (target.key.clone(), target)).collect())
+        let keys: Vec<_> = keys.iter().collect();
+        Ok(self.pool.run(async |client| find_all(&*client, &keys).await).await?)
     }
 
     /// In the order of environment and database, those after `after`, at most `limit`.
@@ -81,6 +67,19 @@ impl Control {
         Ok(targets)
     }
 
+    /// All of them, in the same order.
+    pub async fn list_all_targets(&self) -> Result<Vec<Target>, Failure> {
+        let mut targets: Vec<Target> = Vec::new();
+        loop {
+            let page = self.list_targets(targets.last().map(|target| &target.key), PAGE).await?;
+            let is_last = page.len() < PAGE;
+            targets.extend(page);
+            if is_last {
+                return Ok(targets);
+            }
+        }
+    }
+
     /// The targets that stand on a host, in order.
     pub async fn targets_of_host(&self, host: &HostKey) -> Result<Vec<Target>, Failure> {
         let (hostname, port) = registry::parts(host);
@@ -104,7 +103,24 @@ impl Control {
     }
 }
 
-/// One target, in the caller's transaction if `client` is one.
+/// The targets of those names, in the caller's transaction if `client` is one.
+pub(super) async fn find_all(
+    client: &impl GenericClient,
+    keys: &[&TargetKey],
+) -> Result<BTreeMap<TargetKey, Target>, Error> {
+    let envs: Vec<_> = keys.iter().map(|key| key.env.as_str()).collect();
+    let databases: Vec<_> = keys.iter().map(|key| key.database.as_str()).collect();
+    let statement = client
+        .prepare_cached(select_targets!(
+            "WHERE (t.env, t.database) IN (SELECT * FROM unnest($1::text[], $2::text[]))"
+        ))
+        .await?;
+    let rows = client.query(&statement, &[&envs, &databases]).await?;
+    let targets = rows.iter().map(read).map(|target| target.map(|target| (target.key.clone(), target)));
+    targets.collect()
+}
+
+/// One target, likewise.
 pub(super) async fn find(client: &impl GenericClient, key: &TargetKey) -> Result<Option<Target>, Error> {
     let statement = client.prepare_cached(select_targets!("WHERE t.env = $1 AND t.database = $2")).await?;
     let row = client.query_opt(&statement, &[&key.env.as_str(), &key.database.as_str()]).await?;
@@ -124,6 +140,7 @@ fn read(row: &Row) -> Result<Target, Error> {
         lock_database: rows::lock_database(TABLE, row)?,
         active: row.try_get("active")?,
         notes: row.try_get("notes")?,
+        is_trusted: row.try_get("is_trusted")?,
         revision: row.try_get("revision")?,
         created_at: row.try_get("created_at")?,
         updated_at: row.try_get("updated_at")?,

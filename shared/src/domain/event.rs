@@ -50,6 +50,10 @@ event_names! {
     HostDraining = "host.draining";
     /// A host's jobs go on, and it takes new ones.
     HostResumed = "host.resumed";
+    /// A host was added to those the default log-in is for.
+    HostTrusted = "host.trusted";
+    /// A host is none of those any more.
+    HostDistrusted = "host.distrusted";
     /// A message that was put aside was given to its host again.
     DeadReplayed = "dead.replayed";
     /// A message that was put aside was thrown away.

@@ -192,6 +192,8 @@ pub struct Target {
     pub active: bool,
     /// Free text.
     pub notes: String,
+    /// Whether an operator has added its host to those the default log-in is for, beside the configuration's.
+    pub is_trusted: bool,
     /// Counts changes; the `ETag` of the resource.
     pub revision: i64,
     /// When it was registered.

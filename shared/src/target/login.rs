@@ -58,17 +58,18 @@ pub(super) async fn credentials(
     }
 }
 
-/// Whoever may register a host must not be handed the default password: it goes only to the listed hosts.
+/// Whoever may register a host must not be handed the default password: it goes only to the hosts that the operator
+/// has listed, in the configuration or by a command.
 fn default_credentials(target: &Target, default: Option<&DefaultLogin>) -> Result<Credentials, TargetError> {
     let refused = |detail: String| TargetError::permanent(Code::DefaultLoginNotAllowed, detail);
     let Some(default) = default else {
         return Err(refused("The target uses the default log-in, and none is configured.".to_owned()));
     };
-    if !default.hosts.contains(&target.host) {
+    if !target.is_trusted && !default.hosts.contains(&target.host) {
         return Err(refused(format!(
-            "The default log-in is not for {}; add the host to `default_login.hosts` or give the target a \
-             log-in of its own.",
-            target.host
+            "The default log-in is not for {host}; add the host to `default_login.hosts` or by `rolecall targets \
+             trust {host}`, or give the target a log-in of its own.",
+            host = target.host
         )));
     }
     let password = Zeroizing::new(default.password.expose_secret().to_owned());

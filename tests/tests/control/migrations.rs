@@ -109,6 +109,7 @@ async fn the_writers_rights_are_exactly_these() {
             "audit_inbox: SELECT INSERT",
             "audit_ledger: SELECT INSERT",
             "audit_pending: SELECT INSERT DELETE",
+            "default_login_hosts: SELECT",
             "history: SELECT INSERT",
             "history_archive_blocks: SELECT",
             "history_archives: SELECT",

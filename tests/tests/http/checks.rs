@@ -116,16 +116,26 @@ async fn roles_are_shown_as_their_server_has_them() {
     let shown = |role: &str, limit: i32, more: Value| {
         let mut body = json!({ "name": role, "login": true, "superuser": false, "createdb": false,
             "createrole": false, "replication": false, "connection_limit": limit, "settings": [],
-            "database_settings": [], "member_of": [] });
+            "database_settings": [], "member_of": [], "made_by": "somebody_else" });
         body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
         body
     };
     let found = client.role("dev", database, &ada).await.expect(200);
-    let more = json!({ "database_settings": ["search_path=public"], "ticket": made.id(), "kind": "devqa" });
+    // When is known by the ticket, who and where by this test.
+    let ours = |role: &Answer| {
+        json!({ "made_by": "rolecall", "account": rolecall.user, "made_at": role.at("made_at"),
+                "made_through": { "env": "dev", "database": database } })
+    };
+    assert_eq!(found.at("made_at"), made.at("finished_at"));
+    let mut more = ours(&found);
+    let known = json!({ "database_settings": ["search_path=public"], "ticket": made.id(), "kind": "devqa" });
+    more.as_object_mut().unwrap().extend(known.as_object().unwrap().clone());
     assert_eq!(found.body, shown(&ada, 20, more));
     let found = client.role("dev", database, &boss).await.expect(200);
-    let more = json!({ "createdb": true, "createrole": true, "settings": ["search_path=public"],
-                       "ticket": found.at("ticket"), "kind": "dba" });
+    let mut more = ours(&found);
+    let known = json!({ "createdb": true, "createrole": true, "settings": ["search_path=public"],
+                        "ticket": found.at("ticket"), "kind": "dba" });
+    more.as_object_mut().unwrap().extend(known.as_object().unwrap().clone());
     assert_eq!(found.body, shown(&boss, 20, more));
     let found = client.role("dev", database, &plain).await.expect(200);
     let more = json!({ "login": false, "valid_until": "2030-01-02T03:04:05Z", "settings": ["work_mem=5MB"],

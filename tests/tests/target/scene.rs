@@ -61,6 +61,7 @@ impl Scene {
             lock_database: database("postgres"),
             active: true,
             notes: String::new(),
+            is_trusted: false,
             revision: 1,
             created_at: Timestamp::UNIX_EPOCH,
             updated_at: Timestamp::UNIX_EPOCH,

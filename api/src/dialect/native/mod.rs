@@ -25,6 +25,7 @@ mod secrets;
 mod sessions;
 mod switches;
 mod target_body;
+pub mod target_file;
 mod targets;
 mod ticket_body;
 mod tickets;

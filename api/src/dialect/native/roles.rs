@@ -13,8 +13,9 @@ use utoipa::ToSchema;
 use super::cursor::{self, Page};
 use super::params::{Params, RolePath, TargetPath};
 use super::problem::{Problem, ProblemBody};
+use super::target_body::TargetName;
 use crate::App;
-use crate::app::roles;
+use crate::app::roles::{self, Origin};
 use crate::auth::Caller;
 
 const LIST: &str = "roles";
@@ -80,7 +81,18 @@ pub(super) struct RoleBody {
     /// Settings in this database.
     database_settings: Vec<String>,
     member_of: Vec<String>,
-    /// The ticket that made it, if Rolecall did.
+    /// `rolecall`, as its history says; `unconfirmed` if only the comment on the role says so; or `somebody_else`.
+    made_by: &'static str,
+    /// For whom Rolecall made it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    account: Option<String>,
+    /// When.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    made_at: Option<Timestamp>,
+    /// Through which target of the server, if you may read that one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    made_through: Option<TargetName>,
+    /// The ticket that made it, by the comment on the role.
     #[serde(skip_serializing_if = "Option::is_none")]
     ticket: Option<String>,
     /// As which kind.
@@ -88,9 +100,18 @@ pub(super) struct RoleBody {
     kind: Option<String>,
 }
 
-impl From<RoleInfo> for RoleBody {
-    fn from(role: RoleInfo) -> Self {
+impl From<(RoleInfo, Origin)> for RoleBody {
+    fn from((role, origin): (RoleInfo, Origin)) -> Self {
+        let (made_by, making) = match origin {
+            Origin::Rolecall(making) => ("rolecall", Some(making)),
+            Origin::Unconfirmed => ("unconfirmed", None),
+            Origin::Elsewhere => ("somebody_else", None),
+        };
         Self {
+            made_by,
+            account: making.as_ref().map(|making| making.account.clone()),
+            made_at: making.as_ref().map(|making| making.at),
+            made_through: making.and_then(|making| making.target).as_ref().map(TargetName::from),
             name: role.name,
             login: role.login,
             superuser: role.superuser,
@@ -155,8 +176,8 @@ pub(super) async fn list(
     let cursor = params.text("cursor")?;
     params.finish()?;
     let after = cursor.map(|cursor| after(&cursor)).transpose()?;
-    let found = roles::list(&caller, &app, &key, after.as_deref(), limit + 1).await?;
-    Ok(Json(Page::of(LIST, found, limit, |role| vec![role.name.clone()], RoleBody::from)))
+    let found = roles::list_with_origins(&caller, &app, &key, after.as_deref(), limit + 1).await?;
+    Ok(Json(Page::of(LIST, found, limit, |(role, _)| vec![role.name.clone()], RoleBody::from)))
 }
 
 /// Any name a server may have; PostgreSQL's text takes no NUL, and its names are no longer than this.
@@ -187,5 +208,5 @@ pub(super) async fn find(
 ) -> Result<Json<RoleBody>, Problem> {
     // Any name a server may have, not only those we would give; it is bound as a parameter.
     let name = RoleName::from_stored(&name).map_err(|_| roles::role_not_found())?;
-    Ok(Json(roles::find(&caller, &app, &key, &name).await?.into()))
+    Ok(Json(roles::find_with_origin(&caller, &app, &key, &name).await?.into()))
 }

@@ -20,8 +20,6 @@ use crate::App;
 use crate::app::hosts;
 use crate::auth::Caller;
 
-const MAX_REASON: usize = 500;
-
 /// Why a host is paused or drained.
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "documents what `reason` reads")]
@@ -35,8 +33,8 @@ pub(super) struct ReasonBody {
 pub(super) fn reason(map: &Map<String, Value>) -> Result<&str, Failure> {
     let fields = Fields::of(map);
     let reason = fields.text("reason").unwrap_or_default();
-    if reason.len() > MAX_REASON || reason.chars().any(char::is_control) {
-        fields.fault("reason", format!("must be at most {MAX_REASON} bytes without control characters"));
+    if let Err(fault) = hosts::check_reason(reason) {
+        fields.fault("reason", fault);
     }
     fields.finish()?;
     Ok(reason)
