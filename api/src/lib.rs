@@ -10,7 +10,7 @@
 //! * `dialect`: HTTP in and out, one folder per dialect; each file parses, calls one use case and phrases the
 //!   answer.
 //! * `router`: every mount on one page; `layers`: what every request passes through.
-//! * `waiters`: one subscription that wakes whoever waits for a ticket.
+//! * `waiters`: one subscription that wakes whoever waits for a ticket; `turns`: one at a time of those who want the same.
 //! * `health`, `openapi`: what operators and programs read.
 //! * `listen`: the ways a connection reaches us, and what is known of it.
 //! * `serve`: the listeners, from start to graceful stop.
@@ -26,6 +26,7 @@ mod listen;
 mod openapi;
 mod router;
 mod serve;
+mod turns;
 mod waiters;
 
 pub use app::{App, Parts, dead, registry};

@@ -7,7 +7,8 @@ use axum::http::{Method, Uri};
 use rolecall_shared::domain::{Code, Failure};
 
 use crate::dialect::native::problem::Problem;
-use crate::dialect::{barman, jsonapi, native};
+use crate::dialect::table::Table;
+use crate::dialect::{barman, jsonapi, native, pg_user_api};
 use crate::{App, health, layers, openapi};
 
 /// The whole surface:
@@ -15,6 +16,7 @@ use crate::{App, health, layers, openapi};
 /// * `/api/v2/…`: the native API, which asks who is calling, as the other dialects do:
 /// * `/v1/users…`: accounts as JSON:API resources; `/auth/…` and `/history/…`: sessions, accounts and history in barman-api's
 ///   form;
+/// * `/`, `/api/v1/…`: roles in pg-user-api's form;
 /// * `/livez`, `/readyz`, `/metrics`: for those who run it;
 /// * `/openapi.json`, `/docs`: the documentation.
 pub(crate) fn router(app: &Arc<App>) -> Router {
@@ -23,6 +25,7 @@ pub(crate) fn router(app: &Arc<App>) -> Router {
         .merge(api)
         .merge(barman::routes(app))
         .merge(jsonapi::routes(app))
+        .merge(pg_user_api::routes(app))
         .merge(openapi::routes(document))
         .fallback(unknown_path)
         .method_not_allowed_fallback(method_not_allowed)
@@ -40,7 +43,8 @@ pub fn table() -> Vec<(String, String)> {
         let methods: Vec<_> = item.as_object().map(|item| item.keys().cloned().collect()).unwrap_or_default();
         methods.into_iter().map(move |method: String| (method.to_uppercase(), path.clone()))
     };
-    let others = barman::table().into_list().into_iter().chain(jsonapi::table().into_list());
+    let others = [barman::table(), jsonapi::table(), pg_user_api::table()];
+    let others = others.into_iter().flat_map(Table::into_list);
     let others = others.map(|(method, path)| (method.to_string(), path.to_owned()));
     paths.into_iter().flat_map(of_path).chain(others).collect()
 }

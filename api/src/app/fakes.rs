@@ -73,7 +73,7 @@ fn make_settings() -> Settings {
             checkpoint_every: seconds(60),
             checkpoint_rows: 10_000,
         },
-        legacy: config::Legacy { get_writes: false },
+        legacy: config::Legacy { get_writes: false, post: false, wait: seconds(25) },
         account: Some(config::BootstrapAccount { user: "ops".into(), password: "secret".into() }),
         worker: config::Worker {
             lanes: 1,
@@ -269,6 +269,8 @@ pub(crate) struct FakeTickets {
     /// Tells of changes.
     pub(crate) moved: broadcast::Sender<Moved>,
     pub(crate) tickets: Mutex<HashMap<TicketId, Ticket>>,
+    /// Which ticket stands for a request.
+    pub(crate) joined: Mutex<HashMap<String, TicketId>>,
     /// A lane is this much faster than the intake: what it finds when it enqueues or withdraws.
     pub(crate) lane_made_it: Mutex<Option<State>>,
     /// Fails after the tickets are accepted.
@@ -280,6 +282,7 @@ impl Default for FakeTickets {
         Self {
             moved: broadcast::Sender::new(16),
             tickets: Mutex::default(),
+            joined: Mutex::default(),
             lane_made_it: Mutex::default(),
             breaks_after_accepting: AtomicBool::default(),
         }
@@ -428,6 +431,18 @@ impl Tickets for FakeTickets {
     }
 
     async fn drop_secret(&self, _ticket: TicketId) -> Result<(), Failure> {
+        Ok(())
+    }
+
+    async fn join(&self, name: &str, fresh: TicketId, spent: Option<TicketId>) -> Result<TicketId, Failure> {
+        let mut joined = self.joined.lock().unwrap();
+        let held = joined.get(name).copied().filter(|held| Some(*held) != spent).unwrap_or(fresh);
+        joined.insert(name.to_owned(), held);
+        Ok(held)
+    }
+
+    async fn leave(&self, name: &str, ticket: TicketId) -> Result<(), Failure> {
+        self.joined.lock().unwrap().retain(|known, held| known != name || *held != ticket);
         Ok(())
     }
 

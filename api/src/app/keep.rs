@@ -38,9 +38,8 @@ pub(crate) enum Kept {
     Before(Box<Ticket>),
 }
 
-#[cfg(test)]
 impl Kept {
-    pub(crate) fn ticket_id(&self) -> TicketId {
+    pub(super) fn ticket_id(&self) -> TicketId {
         match self {
             Self::Now(job, _) => job.ticket,
             Self::Before(ticket) => ticket.job.ticket,
@@ -196,7 +195,7 @@ pub(crate) fn key_reused() -> Failure {
     )
 }
 
-fn no_confirm() -> Failure {
+pub(super) fn no_confirm() -> Failure {
     Failure::new(Code::BrokerUnavailable, "The message broker did not confirm in time; nothing was accepted.")
 }
 

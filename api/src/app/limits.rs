@@ -4,14 +4,20 @@ use std::sync::Arc;
 
 use rolecall_shared::config;
 use rolecall_shared::domain::{Code, Failure};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
+use tokio::time::Instant;
 
 /// The limits of one process.
 #[derive(Debug)]
 pub(crate) struct Limits {
     target_reads: Arc<Semaphore>,
     streams: Arc<Semaphore>,
+    works: Semaphore,
 }
+
+/// How many synchronous calls ask our own servers at once; the others stand in line meanwhile, or wait for their jobs.
+/// Hundreds that come at one moment would make each other's questions time out.
+const AT_WORK: usize = 32;
 
 impl Limits {
     pub(crate) fn new(settings: &config::Api) -> Self {
@@ -19,6 +25,7 @@ impl Limits {
         Self {
             target_reads: semaphore(settings.target_reads),
             streams: semaphore(settings.max_waiting_streams),
+            works: Semaphore::new(AT_WORK),
         }
     }
 
@@ -30,6 +37,13 @@ impl Limits {
     /// The right to wait for a ticket or to watch one (`api.max_waiting_streams`).
     pub(crate) fn stream(&self) -> Result<OwnedSemaphorePermit, Failure> {
         take(&self.streams, "Too many requests wait for tickets at once.")
+    }
+
+    /// The right of a synchronous call to ask our own servers, when it is its turn; not after `end`.
+    pub(crate) async fn work(&self, end: Instant) -> Result<SemaphorePermit<'_>, Failure> {
+        let busy = || Failure::new(Code::TooManyRequests, "Too many calls at once.");
+        let turn = tokio::time::timeout_at(end, self.works.acquire()).await;
+        turn.map_err(|_| busy())?.map_err(|_| busy())
     }
 
     /// How many wait now, where one may.
@@ -47,10 +61,28 @@ fn take(semaphore: &Arc<Semaphore>, detail: &str) -> Result<OwnedSemaphorePermit
 mod tests {
     use super::*;
 
+    fn limits() -> Limits {
+        let semaphore = |permits| Arc::new(Semaphore::new(permits));
+        Limits { target_reads: semaphore(1), streams: semaphore(0), works: Semaphore::new(AT_WORK) }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_works_waits_for_his_turn_and_not_for_ever() {
+        let limits = limits();
+        let end = Instant::now() + std::time::Duration::from_secs(25);
+        let mut held = Vec::new();
+        for _ in 0..AT_WORK {
+            held.push(limits.work(end).await.unwrap());
+        }
+        assert_eq!(limits.work(end).await.unwrap_err().code(), Code::TooManyRequests);
+        assert_eq!(Instant::now(), end);
+        held.pop();
+        assert!(limits.work(end + std::time::Duration::from_secs(1)).await.is_ok());
+    }
+
     #[test]
     fn the_limit_holds_and_a_place_comes_back() {
-        let limits =
-            Limits { target_reads: Arc::new(Semaphore::new(1)), streams: Arc::new(Semaphore::new(0)) };
+        let limits = limits();
         let held = limits.target_read().unwrap();
         assert_eq!(limits.target_read().unwrap_err().code(), Code::TooManyRequests);
         drop(held);

@@ -15,6 +15,7 @@ pub(crate) mod fakes;
 pub(crate) mod federation;
 pub(crate) mod history;
 pub(crate) mod hosts;
+mod joining;
 mod keep;
 mod limits;
 pub(crate) mod login;
@@ -26,6 +27,7 @@ pub(crate) mod roles;
 pub(crate) mod secrets;
 pub(crate) mod submission;
 pub(crate) mod submit;
+pub(crate) mod synchronous;
 pub(crate) mod targets;
 pub(crate) mod tickets;
 pub(crate) mod tokens;
@@ -36,7 +38,7 @@ use std::time::Duration;
 
 use rolecall_shared::config::Settings;
 use rolecall_shared::control::Control;
-use rolecall_shared::domain::Clock;
+use rolecall_shared::domain::{Clock, TicketId};
 use rolecall_shared::queue::Queue;
 use rolecall_shared::seal::KeyRing;
 use rolecall_shared::target::Connector;
@@ -47,6 +49,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::auth::{Attempts, Authenticator, Rates, Sessions, follow, oidc};
 use crate::health::Health;
+use crate::turns::Turns;
 use crate::waiters::Waiters;
 use backlog::Backlog;
 use limits::Limits;
@@ -90,6 +93,8 @@ pub struct App {
     pub(crate) rates: Rates,
     pub(crate) oidc: oidc::Verifier,
     pub(crate) limits: Limits,
+    /// Who takes the password of a ticket for which several wait; left behind is whether it was taken.
+    takes: Turns<TicketId, bool>,
     /// Work that must run to its end although its request was dropped.
     pub(crate) tasks: TaskTracker,
     /// Cancelled when the process stops.
@@ -112,6 +117,7 @@ impl App {
             rates: Rates::new(&settings.auth),
             oidc: oidc::Verifier::new(&settings.oidc, Arc::clone(&clock)),
             limits: Limits::new(&settings.api),
+            takes: Turns::default(),
             backlog: Backlog::new(settings.api.backlog_per_host, settings.api.confirm_timeout),
             tasks: TaskTracker::new(),
             settings,

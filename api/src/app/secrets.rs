@@ -12,6 +12,7 @@ use rolecall_shared::domain::{Code, DatabaseName, Failure, HostKey, Permission, 
 use rolecall_shared::failpoints::{Failpoint, reach};
 use rolecall_shared::seal::OpenError;
 use secrecy::SecretString;
+use uuid::Uuid;
 
 use super::{App, tickets};
 use crate::auth::Caller;
@@ -29,6 +30,16 @@ pub(crate) struct Handout {
 /// [`Code::Forbidden`] for a ticket that is somebody else's, whoever asks; [`Code::TicketNotFound`], [`Code::NotFinished`], [`Code::NoSecret`], [`Code::SecretTaken`] (with when and by whom),
 /// [`Code::SecretExpired`], [`Code::SecretLost`], or [`Code::SealKeyMissing`], which claims nothing.
 pub(crate) async fn take(caller: &Caller, app: &App, id: TicketId) -> Result<Handout, Failure> {
+    take_as(caller, app, id, Uuid::new_v4()).await
+}
+
+/// The same under a claim of this one attempt, which may be made again with it after a server of ours did not answer.
+pub(super) async fn take_as(
+    caller: &Caller,
+    app: &App,
+    id: TicketId,
+    claim: Uuid,
+) -> Result<Handout, Failure> {
     let ticket = tickets::find(caller, app, id).await?;
     if !tickets::is_own(caller, &ticket) {
         return Err(app.deny_secret(caller, &ticket));
@@ -53,7 +64,7 @@ pub(crate) async fn take(caller: &Caller, app: &App, id: TicketId) -> Result<Han
     let password = open(app, id, sealed).await?;
 
     reach(Failpoint::BeforeTake);
-    match app.control.take_secret(&ticket.job, &caller.actor(), app.clock.now()).await? {
+    match app.control.take_secret_as(claim, &ticket.job, &caller.actor(), app.clock.now()).await? {
         Take::Before(taken) => {
             // Whoever took it ended between the row and the dropping.
             drop_taken(app, id).await;

@@ -65,6 +65,11 @@ impl Submission {
         hex
     }
 
+    /// What this request of this owner is known by where it may join one that was made before.
+    pub(crate) fn name_for_joining(&self, caller: &Caller) -> String {
+        TicketId::derived(&caller.owner, &self.fingerprint()).to_string()
+    }
+
     /// The job for a registered target, under a ticket id.
     pub(crate) fn into_job(
         self,

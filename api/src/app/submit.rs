@@ -34,21 +34,60 @@ pub(crate) struct Submitted {
     pub(crate) is_retry: bool,
 }
 
+/// Under which ticket a job is submitted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Under {
+    /// A ticket of its own.
+    Fresh(TicketId),
+    /// One under which it may have been submitted before.
+    Known(TicketId),
+}
+
+impl Under {
+    /// The ticket that the request itself asks for.
+    fn of(asked: &Submission, caller: &Caller, app: &App) -> Self {
+        let ticket = asked.ticket_id(caller, app.clock.now());
+        if asked.key.is_some() { Self::Known(ticket) } else { Self::Fresh(ticket) }
+    }
+
+    pub(super) fn ticket(self) -> TicketId {
+        match self {
+            Self::Fresh(ticket) | Self::Known(ticket) => ticket,
+        }
+    }
+}
+
 /// Keeps a job and answers its ticket; with a key that is known, the ticket that is there.
 pub(crate) async fn submit(caller: &Caller, app: &Arc<App>, asked: Submission) -> Result<Submitted, Failure> {
-    let operation = asked.operation.clone();
-    let submitted = keep_one(caller, app, asked).await;
-    count(app, &operation, submitted.as_ref().err());
-    let kept = submitted?;
+    let under = Under::of(&asked, caller, app);
+    let kept = keep(caller, app, asked, under).await?;
     let is_retry = matches!(kept, Kept::Before(_));
     Ok(Submitted { ticket: present(caller, app, kept).await?, is_retry })
 }
 
-async fn keep_one(caller: &Caller, app: &Arc<App>, asked: Submission) -> Result<Kept, Failure> {
+/// The same under a ticket that somebody else has chosen.
+pub(super) async fn keep(
+    caller: &Caller,
+    app: &Arc<App>,
+    asked: Submission,
+    under: Under,
+) -> Result<Kept, Failure> {
+    let operation = asked.operation.clone();
+    let kept = keep_one(caller, app, asked, under).await;
+    count(app, &operation, kept.as_ref().err());
+    kept
+}
+
+/// Whether the caller may submit this, and its target takes jobs.
+pub(super) async fn check(caller: &Caller, app: &App, asked: &Submission) -> Result<Target, Failure> {
     app.may_submit(caller, &asked.operation, &asked.target)?;
     let found = app.control.find_target(&asked.target).await?;
-    let target = usable(found.as_ref())?;
-    match admit(caller, app, asked, target).await? {
+    usable(found.as_ref()).cloned()
+}
+
+async fn keep_one(caller: &Caller, app: &Arc<App>, asked: Submission, under: Under) -> Result<Kept, Failure> {
+    let target = check(caller, app, &asked).await?;
+    match admit_under(caller, app, asked, &target, under).await? {
         Admitted::Before(ticket) => Ok(Kept::Before(ticket)),
         Admitted::New(job) => {
             let keeper = app.keeper();
@@ -86,11 +125,21 @@ pub(super) async fn admit(
     asked: Submission,
     target: &Target,
 ) -> Result<Admitted, Failure> {
-    let now = app.clock.now();
-    let ticket = asked.ticket_id(caller, now);
-    let keyed = asked.key.is_some();
-    let job = asked.into_job(caller, ticket, target, &app.settings.tickets, now);
-    if keyed && let Some(admitted) = retried(app, &job).await? {
+    let under = Under::of(&asked, caller, app);
+    admit_under(caller, app, asked, target, under).await
+}
+
+async fn admit_under(
+    caller: &Caller,
+    app: &App,
+    asked: Submission,
+    target: &Target,
+    under: Under,
+) -> Result<Admitted, Failure> {
+    let job = asked.into_job(caller, under.ticket(), target, &app.settings.tickets, app.clock.now());
+    if let Under::Known(_) = under
+        && let Some(admitted) = retried(app, &job).await?
+    {
         return Ok(admitted);
     }
     hosts::takes_jobs(app.control.find_host(&job.host).await?.as_ref())?;

@@ -7,6 +7,7 @@ use rolecall_shared::domain::{
 
 use super::login::AskedLogin;
 pub(crate) use super::registry::Waiting;
+use super::submit::usable;
 use super::{App, hosts};
 use crate::auth::Caller;
 
@@ -85,6 +86,20 @@ pub(crate) async fn list(
     }
     found.truncate(limit);
     Ok(found)
+}
+
+/// Every target that the caller may see, with its number, in the same order.
+pub(crate) async fn list_numbered(caller: &Caller, app: &App) -> Result<Vec<(i64, Target)>, Failure> {
+    let targets = list(caller, app, None, usize::MAX).await?;
+    let numbers = app.control.number_targets().await?;
+    // One that was removed in between has none any more.
+    Ok(targets.into_iter().filter_map(|target| Some((*numbers.get(&target.key)?, target))).collect())
+}
+
+/// One target that takes jobs, or [`Code::TargetNotFound`] or [`Code::TargetInactive`].
+pub(crate) async fn find_active(caller: &Caller, app: &App, key: &TargetKey) -> Result<Target, Failure> {
+    let target = find(caller, app, key).await?;
+    usable(Some(&target)).cloned()
 }
 
 /// One target, or [`Code::TargetNotFound`].

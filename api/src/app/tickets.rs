@@ -6,8 +6,12 @@ use rolecall_shared::control::{Ended, Settlement};
 use rolecall_shared::domain::ticket::{Ending, Ticket};
 use rolecall_shared::domain::{Code, Failure, Job, Need, Permission, TicketId};
 
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::Instant;
+
 use super::App;
 use crate::auth::Caller;
+use crate::waiters::Waiter;
 
 /// A ticket the caller may see: his own, or one for which he has the right to read. An unknown one and one he may not
 /// see are the same [`Code::TicketNotFound`]; an unknown one is [`Code::TicketNotYetRebuilt`] while the ticket store may
@@ -130,25 +134,65 @@ pub(crate) async fn wait(
     until: Until,
     limit: Duration,
 ) -> Result<Ticket, Failure> {
-    let end = tokio::time::Instant::now() + limit;
+    let end = Instant::now() + limit;
     // Before the look: a change between look and wait wakes at once.
-    let mut waiter = app.waiters.subscribe(id);
-    let mut ticket = find(caller, app, id).await?;
+    let waiter = app.waiters.subscribe(id);
+    let ticket = find(caller, app, id).await?;
     if until.holds(&ticket) || limit.is_zero() {
         return Ok(ticket);
     }
-    let _place = app.limits.stream()?;
-    loop {
+    let place = app.limits.stream()?;
+    wait_on(caller, app, ticket, until, Waiting { waiter, _place: &place, end, in_turn: false }).await
+}
+
+/// The caller's ticket, looked at when it is one's turn.
+pub(super) async fn look_in_turn(
+    caller: &Caller,
+    app: &App,
+    id: TicketId,
+    end: Instant,
+) -> Result<Ticket, Failure> {
+    let _turn = app.limits.work(end + TO_SAY_SO).await?;
+    find(caller, app, id).await
+}
+
+/// What comes at the last moment may still be told.
+pub(super) const TO_SAY_SO: Duration = Duration::from_secs(2);
+
+/// How somebody waits.
+pub(super) struct Waiting<'a> {
+    /// Joined before the ticket was looked at.
+    pub(super) waiter: Waiter,
+    /// The right to wait.
+    pub(super) _place: &'a OwnedSemaphorePermit,
+    /// Until when.
+    pub(super) end: Instant,
+    /// Whether each look is taken when it is one's turn to [work](super::limits::Limits::work).
+    pub(super) in_turn: bool,
+}
+
+/// The same for somebody who has a place already, from the ticket as it was seen last.
+pub(super) async fn wait_on(
+    caller: &Caller,
+    app: &App,
+    mut ticket: Ticket,
+    until: Until,
+    Waiting { mut waiter, end, in_turn, .. }: Waiting<'_>,
+) -> Result<Ticket, Failure> {
+    let id = ticket.job.ticket;
+    while !until.holds(&ticket) {
         let is_over = tokio::select! {
             () = waiter.moved() => false,
             () = tokio::time::sleep_until(end) => true,
             () = app.stop.cancelled() => return Ok(ticket),
         };
-        ticket = find(caller, app, id).await?;
-        if is_over || until.holds(&ticket) {
-            return Ok(ticket);
+        ticket =
+            if in_turn { look_in_turn(caller, app, id, end).await? } else { find(caller, app, id).await? };
+        if is_over {
+            break;
         }
     }
+    Ok(ticket)
 }
 
 #[cfg(test)]

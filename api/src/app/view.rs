@@ -71,7 +71,7 @@ async fn secret(app: &App, ticket: &Ticket) -> Option<SecretView> {
 }
 
 /// The row decides, whatever the ticket store says: whoever inserted it may have ended before dropping the secret.
-async fn is_there_to_take(app: &App, id: TicketId) -> Result<bool, Failure> {
+pub(super) async fn is_there_to_take(app: &App, id: TicketId) -> Result<bool, Failure> {
     let is_stored = app.tickets.find_secrets(&[id]).await?.first().is_some_and(Option::is_some);
     Ok(is_stored && app.control.find_taken(id).await?.is_none())
 }

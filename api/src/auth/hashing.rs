@@ -37,8 +37,15 @@ impl Hashing {
     }
 
     async fn place(&self) -> Result<SemaphorePermit<'_>, Failure> {
-        let busy = || Failure::new(Code::TooManyRequests, "Too many log-ins at once.").retry_after(PATIENCE);
-        let place = tokio::time::timeout(PATIENCE, self.0.acquire()).await;
-        place.map_err(|_| busy())?.map_err(|_| busy())
+        patiently(self.0.acquire()).await?.map_err(|_| busy())
     }
+}
+
+/// Waits for one's turn, and not for long.
+pub(super) async fn patiently<T>(turn: impl Future<Output = T>) -> Result<T, Failure> {
+    tokio::time::timeout(PATIENCE, turn).await.map_err(|_| busy())
+}
+
+fn busy() -> Failure {
+    Failure::new(Code::TooManyRequests, "Too many log-ins at once.").retry_after(PATIENCE)
 }

@@ -14,10 +14,11 @@ use secrecy::{ExposeSecret, SecretString};
 use subtle::ConstantTimeEq;
 
 use super::bearer::Bearer;
-use super::hashing::Hashing;
+use super::hashing::{self, Hashing};
 use super::proven::{Digest, Epoch, LIFETIME, Proven};
 use super::session::{For, Generation, Opened, Read, Sessions};
 use super::{Attempts, Caller, Identity, Refusals, Via, basic, bearer};
+use crate::turns::Turns;
 
 /// What a request shows of who is calling.
 pub(super) enum Shown<'a> {
@@ -45,6 +46,8 @@ impl Bootstrap {
 /// Proves who is calling.
 pub(crate) struct Authenticator {
     proven: Proven,
+    /// Of a burst with the same credentials the first proves them for all.
+    proving: Turns<Digest, ()>,
     bootstrap: Option<Bootstrap>,
     pub(crate) hashing: Hashing,
     pub(crate) attempts: Attempts,
@@ -75,6 +78,7 @@ impl Authenticator {
         });
         Self {
             proven,
+            proving: Turns::default(),
             bootstrap,
             hashing: Hashing::default(),
             attempts,
@@ -144,6 +148,11 @@ impl Authenticator {
         if let Some(identity) = self.bootstrap_of(&digest).or_else(|| self.proven.find(&digest)) {
             return Ok(identity);
         }
+        let line = self.proving.of(digest);
+        let _turn = hashing::patiently(line.turn()).await?;
+        if let Some(identity) = self.proven.find(&digest) {
+            return Ok(identity);
+        }
         self.begin(Some(user), address, "basic")?;
         let epoch = self.proven.epoch();
         let account = if self.is_bootstrap(user) {
@@ -175,6 +184,11 @@ impl Authenticator {
         address: Option<IpAddr>,
     ) -> Result<Arc<Identity>, Failure> {
         let digest = self.proven.digest(&["token", token.expose()]);
+        if let Some(identity) = self.proven.find(&digest) {
+            return Ok(identity);
+        }
+        let line = self.proving.of(digest);
+        let _turn = hashing::patiently(line.turn()).await?;
         if let Some(identity) = self.proven.find(&digest) {
             return Ok(identity);
         }

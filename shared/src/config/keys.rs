@@ -106,7 +106,7 @@ keys! {
         "How long requests may take to end when the process stops.";
     API_TARGET_READS: Number = "api.target_reads" { default: 16, min: 1, max: 1_000 }
         "The most sessions opened on targets at once for reading (check, roles).";
-    API_STREAMS: Number = "api.max_waiting_streams" { default: 256, min: 1, max: 65_536 }
+    API_STREAMS: Number = "api.max_waiting_streams" { default: 2_048, min: 1, max: 65_536 }
         "The most requests that wait for a ticket at once, event streams included.";
 
     AUTH_SESSION: Period = "auth.session_seconds" { default: 3_600, min: 60, max: 86_400 }
@@ -120,6 +120,12 @@ keys! {
 
     LEGACY_GET_WRITES: Flag = "legacy.get_writes" { default: false }
         "Whether /auth/user/add and /auth/user/change take a GET, with passwords in the address, as barman-api does.";
+    LEGACY_POST: Flag = "legacy.post" { default: false }
+        "Whether what changes something below /api/v1/users takes a POST as well, with the parameters as a form in the\n\
+         body or in the address. pg-user-api knows GET alone.";
+    LEGACY_WAIT: Period = "legacy.wait_seconds" { default: 25, min: 1, max: 50 }
+        "How long a call below /api/v1/users waits for its job. Then the answer is 504 with the ticket, and the job goes\n\
+         on. Below the usual limits of proxies.";
 
     ACCOUNT_USER: Plain = "account.user" { example: "admin", needed_by: "with account.password" }
         "Its name for HTTP Basic: 1 to 64 bytes without spaces, colons and control characters.";

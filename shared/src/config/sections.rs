@@ -17,7 +17,11 @@ use crate::domain::{HostKey, NameRules, RoleName};
 pub(super) fn settings(reader: &mut Reader) -> Option<Settings> {
     let api = api(reader);
     let auth = auth(reader);
-    let legacy = Legacy { get_writes: reader.flag(&keys::LEGACY_GET_WRITES) };
+    let legacy = Legacy {
+        get_writes: reader.flag(&keys::LEGACY_GET_WRITES),
+        post: reader.flag(&keys::LEGACY_POST),
+        wait: reader.period(&keys::LEGACY_WAIT),
+    };
     let account = account(reader);
     let worker = worker(reader);
     let rabbitmq = rabbitmq(reader);

@@ -100,6 +100,10 @@ pub struct Auth {
 pub struct Legacy {
     /// Whether calls that change something may be a GET.
     pub get_writes: bool,
+    /// Whether changes in pg-user-api's form may be a POST.
+    pub post: bool,
+    /// How long a call in pg-user-api's form waits for its job.
+    pub wait: Duration,
 }
 
 /// The TLS listener: `api.tls_…`. The files are the api's alone and not read here: a worker may have none.

@@ -34,8 +34,7 @@ impl Control {
         at: Timestamp,
     ) -> Result<Vec<Put>, Failure> {
         let puts = self
-            .pool
-            .run(async |client| {
+            .recorded(async |client| {
                 let transaction = registry::begin(client).await?;
                 let added = trust::trust(&transaction, trusted, actor, at).await?;
                 let puts = decide(&transaction, targets, at).await?;

@@ -49,7 +49,18 @@ impl Control {
     /// `Code::ControlDatabaseUnavailable`: after a lost answer and as many fruitless tries it is not known who took it.
     /// The password then stays where it is, and a later call may be told that this one took it.
     pub async fn take_secret(&self, job: &Job, actor: &Actor, at: Timestamp) -> Result<Take, Failure> {
-        let claim = Uuid::new_v4();
+        self.take_secret_as(Uuid::new_v4(), job, actor, at).await
+    }
+
+    /// The same under a claim of the caller's, random and of this one attempt to take: whoever did not hear an answer may ask
+    /// again with it, as often as he likes.
+    pub async fn take_secret_as(
+        &self,
+        claim: Uuid,
+        job: &Job,
+        actor: &Actor,
+        at: Timestamp,
+    ) -> Result<Take, Failure> {
         let mut tries = 1;
         loop {
             match self.claim(claim, job, actor, at).await {

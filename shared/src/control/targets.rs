@@ -80,6 +80,18 @@ impl Control {
         }
     }
 
+    /// The number of each target: its own as long as it is registered, and never another one's.
+    pub async fn number_targets(&self) -> Result<BTreeMap<TargetKey, i64>, Failure> {
+        let numbered = self
+            .pool
+            .run(async |client| {
+                let statement = client.prepare_cached("SELECT env, database, id FROM targets").await?;
+                client.query(&statement, &[]).await?.iter().map(number).collect::<Result<_, _>>()
+            })
+            .await?;
+        Ok(numbered)
+    }
+
     /// The targets that stand on a host, in order.
     pub async fn targets_of_host(&self, host: &HostKey) -> Result<Vec<Target>, Failure> {
         let (hostname, port) = registry::parts(host);
@@ -125,6 +137,11 @@ pub(super) async fn find(client: &impl GenericClient, key: &TargetKey) -> Result
     let statement = client.prepare_cached(select_targets!("WHERE t.env = $1 AND t.database = $2")).await?;
     let row = client.query_opt(&statement, &[&key.env.as_str(), &key.database.as_str()]).await?;
     row.as_ref().map(read).transpose()
+}
+
+fn number(row: &Row) -> Result<(TargetKey, i64), Error> {
+    let key = rows::target_key(TABLE, row.try_get("env")?, row.try_get("database")?)?;
+    Ok((key, row.try_get("id")?))
 }
 
 fn read(row: &Row) -> Result<Target, Error> {

@@ -60,8 +60,7 @@ impl Control {
         at: Timestamp,
     ) -> Result<Vec<HostKey>, Failure> {
         let added = self
-            .pool
-            .run(async |client| {
+            .recorded(async |client| {
                 let transaction = registry::begin(client).await?;
                 let added = trust(&transaction, hosts, actor, at).await?;
                 registry::tell(transaction).await?;
@@ -74,8 +73,7 @@ impl Control {
     /// Removes a host, with its audit row; whether it was there.
     pub async fn distrust_host(&self, host: &HostKey, actor: &Actor, at: Timestamp) -> Result<bool, Failure> {
         let removed = self
-            .pool
-            .run(async |client| {
+            .recorded(async |client| {
                 let transaction = registry::begin(client).await?;
                 let (hostname, port) = registry::parts(host);
                 let sql = "DELETE FROM default_login_hosts WHERE hostname = $1 AND port = $2";

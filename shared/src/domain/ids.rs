@@ -44,6 +44,12 @@ impl TicketId {
         Self::derived("", &format!("replay of {failed}"))
     }
 
+    /// When a fresh id was made, to the millisecond; none of a derived one.
+    pub fn made_at(self) -> Option<Timestamp> {
+        let (seconds, nanos) = self.0.get_timestamp()?.to_unix();
+        Timestamp::new(i64::try_from(seconds).ok()?, i32::try_from(nanos).ok()?).ok()
+    }
+
     /// The UUID itself, for binding to SQL parameters.
     pub fn as_uuid(self) -> Uuid {
         self.0
@@ -108,6 +114,7 @@ mod tests {
     fn only_the_canonical_spelling_is_an_id() {
         let id = TicketId::new(Timestamp::from_second(1_700_000_000).unwrap());
         assert_eq!(id.to_string().parse(), Ok(id));
+        assert_eq!(id.made_at().map(Timestamp::as_second), Some(1_700_000_000));
         for other in [
             id.to_string().to_uppercase(),
             id.as_uuid().simple().to_string(),
@@ -127,5 +134,6 @@ mod tests {
         assert_ne!(id, TicketId::derived("cid", "eploy-4711"));
         assert_ne!(id, TicketId::derived("ci", "deploy-4712"));
         assert_eq!(id.as_uuid().get_version_num(), 8);
+        assert_eq!(id.made_at(), None);
     }
 }

@@ -141,6 +141,14 @@ pub trait Tickets: Send + Sync + std::fmt::Debug {
     /// Forgets a secret, after it was taken.
     async fn drop_secret(&self, ticket: TicketId) -> Result<(), Failure>;
 
+    /// Which ticket stands for a request that is made again and again, known by `name`: the one that stood for it before,
+    /// or `fresh` if there was none, or if it was `spent`. Decided in one step over all processes. It is remembered for as
+    /// long as a ticket may be of use to somebody, anew with each call.
+    async fn join(&self, name: &str, fresh: TicketId, spent: Option<TicketId>) -> Result<TicketId, Failure>;
+
+    /// The ticket stands for that request no more, if it did: it was not submitted after all.
+    async fn leave(&self, name: &str, ticket: TicketId) -> Result<(), Failure>;
+
     /// What moves from now on. [`Moved::Missed`] comes whenever the subscription to the store is made, for the first time
     /// too; a receiver that is too slow gets `RecvError::Lagged`, which means the same.
     fn moved(&self) -> broadcast::Receiver<Moved>;

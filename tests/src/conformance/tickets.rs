@@ -21,6 +21,7 @@ pub mod accepting;
 pub mod claiming;
 pub mod closing;
 pub mod hosts;
+pub mod joining;
 pub mod moving;
 pub mod rebuilding;
 pub mod secrets;
@@ -245,6 +246,8 @@ macro_rules! tickets_conformance {
                 running_tickets_never_hide_the_due, a_dead_letter_keeps_its_state;
             secrets: the_first_secret_stays, a_secret_lives_until_it_is_settled_and_a_while,
                 a_secret_nobody_needs_goes;
+            joining: the_first_ticket_stands_until_it_is_spent, who_leaves_takes_nobody_along,
+                of_many_at_once_one_stands_for_all;
             hosts: failures_of_a_host_add_up, bells_are_shared_by_all_who_ring;
             moving: every_change_is_told_once_in_order;
             rebuilding: a_store_is_whole_once_it_was_rebuilt, a_silent_rebuilding_gives_way,

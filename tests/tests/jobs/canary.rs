@@ -151,10 +151,22 @@ async fn work(rolecall: &Running, secrets: &mut Secrets) {
         secrets.add(format!("the first password on {number}"), made.password);
         secrets.add(format!("the second password on {number}"), new);
     }
+    in_the_older_form(rolecall, secrets).await;
     let (second, password) = second_account(rolecall, client, "second");
     secrets.add("the second account's password", password);
     second.get("/api/v2/targets").await.expect_problem(403, "forbidden");
     fail(rolecall).await;
+}
+
+/// Passwords that are the answer to a GET.
+async fn in_the_older_form(rolecall: &Running, secrets: &mut Secrets) {
+    let target = rolecall.target(1);
+    for call in ["devqa", "reset"] {
+        let role = rolecall.role("older");
+        let path = format!("/api/v1/users/{call}?env=dev&database={}&username={role}", target.database);
+        let answer = rolecall.client.get(&path).await.expect(200);
+        secrets.add(format!("the answer of {call}"), answer.text("password"));
+    }
 }
 
 /// What is refused by us and by the servers.

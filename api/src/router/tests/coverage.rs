@@ -124,7 +124,7 @@ async fn other_methods_are_refused_with_what_is_allowed() {
 #[tokio::test]
 async fn unknown_paths_are_problems() {
     let intake = intake();
-    for path in ["/", "/api", "/api/v2", "/api/v2/job", "/api/v2/tickets", "/api/v2/jobs/", "/api/v3/jobs"] {
+    for path in ["/api", "/api/v2", "/api/v2/job", "/api/v2/tickets", "/api/v2/jobs/", "/api/v3/jobs"] {
         let (status, code, _) = intake.problem(get(path)).await;
         assert_eq!((status, code.as_str()), (404, "not_found"), "{path}");
     }

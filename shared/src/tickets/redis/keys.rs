@@ -49,6 +49,11 @@ impl Keys {
         format!("{}:secret:{ticket}", self.0)
     }
 
+    /// Which ticket stands for a request that is made again and again.
+    pub(super) fn joined(&self, name: &str) -> String {
+        format!("{}:joined:{name}", self.0)
+    }
+
     pub(super) fn bell(&self, host: &HostKey) -> String {
         format!("{}:bell:{host}", self.0)
     }

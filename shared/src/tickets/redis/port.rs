@@ -193,6 +193,18 @@ impl Tickets for RedisTickets {
         self.link.query(cmd("DEL").arg(self.keys.secret(ticket))).await
     }
 
+    async fn join(&self, name: &str, fresh: TicketId, spent: Option<TicketId>) -> Result<TicketId, Failure> {
+        let mut call = scripts::JOIN.key(self.keys.joined(name));
+        call.arg(id(fresh)).arg(spent.map(id).unwrap_or_default());
+        // The longest a job can wait, and then its password.
+        call.arg(self.unpromised_lifetime.saturating_add(self.secret_lifetime));
+        self.link.invoke::<String>(&call).await?.parse().map_err(Failure::internal)
+    }
+
+    async fn leave(&self, name: &str, ticket: TicketId) -> Result<(), Failure> {
+        self.link.invoke(scripts::LEAVE.key(self.keys.joined(name)).arg(id(ticket))).await
+    }
+
     fn moved(&self) -> broadcast::Receiver<Moved> {
         self.moved.subscribe()
     }

@@ -23,6 +23,8 @@ scripts! {
     DUE = "prelude.lua", "due.lua";
     UNMOVED = "prelude.lua", "unmoved.lua";
     DEAD_LETTER = "prelude.lua", "dead_letter.lua";
+    JOIN = "join.lua";
+    LEAVE = "leave.lua";
     KEEP_SECRETS = "keep_secrets.lua";
     REBUILDING = "rebuilding.lua";
     BLOCK_HOST = "block_host.lua";

@@ -9,6 +9,7 @@ mod audit;
 mod authentication;
 mod burst;
 mod flood;
+mod legacy;
 mod memory;
 
 use rolecall_tests::installation::Builder;
@@ -18,7 +19,7 @@ use rolecall_tests::{Installation, PrivateStack, Running};
 const RUNS: usize = 3;
 
 /// What can be measured.
-const NAMES: [&str; 4] = ["bursts", "authentication", "flood", "audit"];
+const NAMES: [&str; 5] = ["bursts", "authentication", "flood", "audit", "legacy"];
 
 #[tokio::main]
 #[expect(clippy::print_stdout, reason = "figures on a terminal are what it is for")]
@@ -39,6 +40,9 @@ async fn main() -> std::process::ExitCode {
     }
     if wants("audit") {
         audit::run(&bench(&stack, "bench-audit").start().await).await;
+    }
+    if wants("legacy") {
+        legacy_calls(&stack).await;
     }
     std::process::ExitCode::SUCCESS
 }
@@ -77,6 +81,15 @@ async fn callers(stack: &PrivateStack, wants: &impl Fn(&str) -> bool) {
         println!("\nwrong passwords from many addresses, and right ones from another:\n");
         flood::run(&scene).await;
     }
+}
+
+#[expect(clippy::print_stdout, reason = "figures on a terminal are what it is for")]
+async fn legacy_calls(stack: &PrivateStack) {
+    println!(
+        "\na role and its password by one call in pg-user-api's form, beside the native calls, 200 of each:\n"
+    );
+    let rolecall = bench(stack, "bench-legacy").start().await;
+    println!("  {}", legacy::run(&rolecall, 200).await);
 }
 
 /// An installation as one that ships: few words in the log, passwords stretched as usual.
