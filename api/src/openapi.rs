@@ -26,6 +26,7 @@ use crate::dialect::native;
         (name = "roles", description = "What a target's own server says of its roles."),
         (name = "hosts", description = "The servers the targets stand on."),
         (name = "audit", description = "Who did what, when."),
+        (name = "webhooks", description = "Who is told of what, and what became of it."),
         (name = "tokens", description = "API tokens: what scripts come with."),
         (name = "sessions", description = "Short-lived tokens."),
     ),

@@ -3,7 +3,9 @@
 mod accounts;
 mod audit;
 mod history;
+mod notify;
 mod targets;
+mod webhooks;
 
 use std::path::PathBuf;
 
@@ -11,7 +13,9 @@ pub use accounts::{Accounts, CreateAccount, PasswordSource, SetAccount, Tokens};
 pub use history::History;
 
 pub use audit::{Audit, AuditKey, ExportAudit, ExportForm, Filters, ProveAudit, VerifyAudit};
+pub use notify::{ExplainNotice, Notify};
 pub use targets::{ChangeTarget, ExportFormat, ImportTargets, Targets, Trusting};
+pub use webhooks::{CreateWebhook, Listen, Webhooks, WhichDeliveries};
 
 use clap::{Args as ClapArgs, Parser, Subcommand, value_parser};
 use rolecall_api::dead::MOST;
@@ -81,11 +85,23 @@ pub enum Command {
         #[command(subcommand)]
         command: Tokens,
     },
+    /// Who is told of what, and what became of it.
+    Webhooks {
+        /// What to do with them.
+        #[command(subcommand)]
+        command: Webhooks,
+    },
     /// Callers that prove who they are by the ID token of an issuer.
     Auth {
         /// What to do with them.
         #[command(subcommand)]
         command: Auth,
+    },
+    /// Messages for people, where they work: channels and rules of the configuration.
+    Notify {
+        /// What to do with them.
+        #[command(subcommand)]
+        command: Notify,
     },
     /// Look at every server and target, and say for what is wrong what to type next. Changes nothing.
     ///

@@ -9,8 +9,10 @@ use rolecall_api::health::{self, Health};
 use rolecall_api::registry::Registry;
 use rolecall_shared::audit::load_key;
 use rolecall_shared::config::{self, ConfigFaults, NO_ACCOUNT, Settings};
-use rolecall_shared::control::Control;
+use rolecall_shared::control::{Control, Outbox};
 use rolecall_shared::domain::{Clock, Failure, SystemClock};
+use rolecall_shared::notify::Notifier;
+use rolecall_shared::outbound::{Outbound, SystemLookup, own_hosts};
 use rolecall_shared::queue::{Queue, RabbitQueue};
 use rolecall_shared::seal::{KeyRing, RELOAD_EVERY};
 use rolecall_shared::target::{Connector, IdleSessions};
@@ -49,6 +51,7 @@ pub async fn serve_api(process: &Process, listeners: Listeners) -> anyhow::Resul
         tickets: Arc::clone(&servers.tickets),
         queue: Arc::clone(&servers.queue),
         connector: servers.connector.clone(),
+        outbound: servers.outbound.clone(),
         keys: servers.keys.clone(),
         clock: Arc::clone(&servers.clock),
         metrics: process.metrics.clone(),
@@ -66,6 +69,10 @@ pub async fn serve_worker(process: &Process, listener: Option<TcpListener>) -> a
     let worker = Arc::new(Worker {
         settings: Arc::clone(&process.settings),
         control: servers.control.clone(),
+        outbox: Outbox::new(&process.settings.control).map_err(|failure| described(&failure))?,
+        notifier: notifier(&process.settings, &servers.control, &servers.clock)
+            .map_err(|failure| described(&failure))?,
+        outbound: servers.outbound.clone(),
         tickets: Arc::clone(&servers.tickets),
         queue: Arc::clone(&servers.queue),
         sessions: IdleSessions::new(servers.connector.clone()),
@@ -191,6 +198,7 @@ struct Servers {
     queue: Arc<dyn Queue>,
     keys: KeyRing,
     connector: Connector,
+    outbound: Outbound,
     clock: Arc<dyn Clock>,
     tasks: TaskTracker,
     /// Ends the supervisors; later than the process is told to stop, since stopping needs the servers.
@@ -204,13 +212,16 @@ impl Servers {
         let (tasks, disconnect) = (TaskTracker::new(), CancellationToken::new());
         let keys = KeyRing::load(&settings.seal.key_file).map_err(Failure::internal)?;
         tasks.spawn(disconnect.clone().run_until_cancelled_owned(reload(keys.clone())));
+        let control = Control::new(&settings.control)?;
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         Ok(Self {
-            control: Control::new(&settings.control)?,
+            outbound: outbound(&settings.outbound, settings, &control, &clock)?,
+            control,
             tickets: RedisTickets::connect(&settings.redis, &settings.tickets, &tasks, disconnect.clone())?,
             queue: RabbitQueue::start(&settings.rabbitmq, &tasks, &disconnect)?,
             connector: Connector::new(&settings.target, settings.default_login.clone(), keys.clone()),
             keys,
-            clock: Arc::new(SystemClock),
+            clock,
             tasks,
             disconnect,
         })
@@ -243,6 +254,25 @@ impl Servers {
             tracing::debug!("connections were still open at the end");
         }
     }
+}
+
+fn outbound(
+    rules: &config::Outbound,
+    settings: &Settings,
+    control: &Control,
+    clock: &Arc<dyn Clock>,
+) -> Result<Outbound, Failure> {
+    let (own, targets) = (own_hosts(settings), Arc::new(control.clone()));
+    let lookup = Arc::new(SystemLookup);
+    Outbound::new(rules, own, targets, lookup, Arc::clone(clock)).map_err(Failure::internal)
+}
+
+/// What sends notifications: through the same checks as webhooks, but for channels that the operator trusts.
+pub fn notifier(settings: &Settings, control: &Control, clock: &Arc<dyn Clock>) -> Result<Notifier, Failure> {
+    let guarded = outbound(&settings.outbound, settings, control, clock)?;
+    let trusted = outbound(&settings.outbound.opened(), settings, control, clock)?;
+    let timeout = settings.webhooks.timeout;
+    Ok(Notifier::new(&settings.notify, guarded, trusted, Arc::clone(clock), timeout))
 }
 
 /// A key that was added is known here before any process seals with it.

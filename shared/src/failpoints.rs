@@ -93,6 +93,11 @@ points! {
     /// The sealed password is gone too; the caller has no answer.
     AfterDrop = "api.drop.after",
 
+    /// A webhook's event is leased; its receiver was not reached for.
+    BeforeSend = "worker.send.before",
+    /// A webhook's receiver has answered; nothing says so.
+    AfterSend = "worker.send.after",
+
     /// An operator's command: a message that was put aside is kept elsewhere; it is still on the dead queue.
     AfterReplay = "api.replay.after",
     /// An operator's command: the file of a month is written; it has not its own name.

@@ -15,6 +15,8 @@
 //! * [`tickets`]: live tickets, idempotency, sealed secrets, host states (Redis).
 //! * [`queue`]: a queue per host and the doorbell (RabbitMQ).
 //! * [`target`]: sessions on target hosts; the only place that sends SQL to a target.
+//! * [`outbound`]: HTTP to addresses that callers name; the only place that sends it.
+//! * [`notify`]: notifications, and the channels they go through.
 
 pub mod audit;
 pub mod config;
@@ -23,6 +25,8 @@ pub mod credentials;
 pub mod ddl;
 pub mod domain;
 pub mod failpoints;
+pub mod notify;
+pub mod outbound;
 pub mod queue;
 pub mod retry;
 pub mod seal;

@@ -53,6 +53,16 @@ pub fn delay_after(failures: u32, first: Duration, cap: Duration) -> Duration {
     Delays::full_jitter(first.saturating_mul(growth), cap).next_delay()
 }
 
+/// A delay around the one that is wanted, by at most so many hundredths of it. For schedules that are stated one by one.
+pub fn around(wanted: Duration, percent: u32) -> Duration {
+    let mut source = ExponentialBackoff {
+        randomization_factor: f64::from(percent.min(100)) / 100.0,
+        multiplier: 1.0,
+        ..source(wanted.saturating_mul(2), wanted.saturating_mul(2))
+    };
+    source.next_backoff().unwrap_or(wanted)
+}
+
 fn source(first: Duration, cap: Duration) -> ExponentialBackoff {
     ExponentialBackoff {
         current_interval: first / 2,
@@ -107,6 +117,15 @@ mod tests {
     fn no_delay_is_above_the_cap_and_there_is_always_another() {
         let mut delays = Delays::full_jitter(FIRST, CAP);
         assert_drawn_from_zero_to(CAP, || delays.next_delay());
+    }
+
+    #[test]
+    fn a_stated_delay_is_met_by_a_few_hundredths() {
+        let (min, max) = range(|| around(CAP, 20));
+        assert!(min >= CAP.mul_f64(0.799) && min <= CAP.mul_f64(0.84), "{min:?}");
+        assert!(max <= CAP.mul_f64(1.201) && max >= CAP.mul_f64(1.16), "{max:?}");
+        assert_eq!(range(|| around(CAP, 0)), (CAP, CAP));
+        assert_eq!(around(Duration::ZERO, 20), Duration::ZERO);
     }
 
     #[test]

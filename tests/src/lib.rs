@@ -12,6 +12,7 @@
 //! * [`client`]: a caller over HTTP.
 //! * [`gateway`]: stands before a server, which it can make silent or unreachable.
 //! * [`issuer`]: an OpenID provider that makes ID tokens.
+//! * [`receiver`]: a receiver of webhooks that behaves as a test wants.
 //! * [`settled`]: in which order jobs ended.
 //! * [`product`]: what the binary says of itself, for suites about files and documents.
 //! * [`conformance`]: what every implementation of a port must do. [`redis_server`]: a Redis of a test's own.
@@ -58,6 +59,7 @@ pub mod issuer;
 pub mod private_stack;
 pub mod process;
 pub mod product;
+pub mod receiver;
 pub mod redis_server;
 pub mod running;
 pub mod settled;
@@ -71,6 +73,7 @@ pub use installation::Installation;
 pub use issuer::Issuer;
 pub use private_stack::PrivateStack;
 pub use process::Process;
+pub use receiver::{Heard, Manner, Receiver};
 pub use running::Running;
 pub use settled::Settled;
 pub use stack::Stack;

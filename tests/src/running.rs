@@ -41,6 +41,11 @@ impl Running {
     pub fn set(&mut self, key: &str, value: impl Into<String>) {
         self.installation.set(key, value);
     }
+
+    /// Leaves a setting to its default for processes that are started from now on.
+    pub fn unset(&mut self, key: &str) {
+        self.installation.unset(key);
+    }
 }
 
 impl Deref for Running {

@@ -9,6 +9,7 @@
 //! * `notary`: checkpoints of the audit, and what a process that died left outside of its ledger.
 //! * `unread`: passwords that nobody took in time.
 //! * `months`: the months of history that come.
+//! * `webhooks`: tells receivers what happened.
 //!
 //! Never acknowledges a job whose ending is not in the control database, and never shows an ending that is not.
 //! Tested end to end in the `tests` crate.
@@ -22,14 +23,17 @@ mod reaper;
 mod rebuilder;
 mod sweeper;
 mod unread;
+mod webhooks;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use rolecall_shared::audit::SigningKey;
 use rolecall_shared::config::Settings;
-use rolecall_shared::control::Control;
+use rolecall_shared::control::{Control, Outbox};
 use rolecall_shared::domain::Clock;
+use rolecall_shared::notify::Notifier;
+use rolecall_shared::outbound::Outbound;
 use rolecall_shared::queue::Queue;
 use rolecall_shared::seal::KeyRing;
 use rolecall_shared::target::{Connector, IdleSessions};
@@ -44,6 +48,12 @@ pub struct Worker {
     pub settings: Arc<Settings>,
     /// Registry, audit and history.
     pub control: Control,
+    /// What is to be told to webhooks.
+    pub outbox: Outbox,
+    /// Sends it.
+    pub outbound: Outbound,
+    /// Sends what notification rules say.
+    pub notifier: Notifier,
     /// Live tickets and sealed secrets.
     pub tickets: Arc<dyn Tickets>,
     /// Jobs and bells.
@@ -75,6 +85,7 @@ pub async fn run(worker: Arc<Worker>, stop: CancellationToken) -> bool {
     tasks.spawn(stop.clone().run_until_cancelled_owned(notary::run(Arc::clone(&worker))));
     tasks.spawn(stop.clone().run_until_cancelled_owned(unread::run(Arc::clone(&worker))));
     tasks.spawn(stop.clone().run_until_cancelled_owned(months::run(Arc::clone(&worker))));
+    webhooks::start(&worker, &tasks, &stop);
     tasks.spawn(stop.clone().run_until_cancelled_owned(close_idle(worker.sessions.clone())));
     stop.cancelled().await;
     tracing::info!("stopping: finishing the batches under way");

@@ -47,6 +47,7 @@ fn api() -> config::Api {
         grace: seconds(10),
         target_reads: 16,
         max_waiting_streams: 256,
+        public_url: String::new(),
     }
 }
 
@@ -57,6 +58,27 @@ fn auth() -> config::Auth {
         logins_per_minute: 1_000_000,
         account_requests_per_second: 100_000,
         address_requests_per_second: 100_000,
+    }
+}
+
+fn webhooks() -> config::Webhooks {
+    config::Webhooks {
+        schedule: Vec::new(),
+        jitter_percent: 0,
+        timeout: Duration::from_secs(1),
+        in_flight_per_endpoint: 1,
+        in_flight: 1,
+        poll: Duration::from_secs(1),
+        max_retry_after: Duration::from_secs(1),
+        disable_after: Duration::from_secs(1),
+        keep: Duration::from_secs(1),
+        rotation: Duration::from_secs(1),
+        endpoints_per_account: 1,
+        callback_hosts: vec![config::CallbackHost {
+            name: "ci.example.com".into(),
+            is_wildcard: false,
+            port: None,
+        }],
     }
 }
 
@@ -122,6 +144,9 @@ fn make_settings() -> Settings {
             finished_ttl: seconds(86_400),
             secret_ttl: seconds(3600),
         },
+        outbound: config::Outbound::default(),
+        notify: config::Notify::default(),
+        webhooks: webhooks(),
         log: config::Log { json: false, filter: "info".into() },
         names: NameRules::default(),
         profiles: Profiles::default(),
@@ -164,14 +189,22 @@ pub(crate) fn submission(role: &str) -> Submission {
         kind: KindName::parse("app").unwrap(),
         role: RoleName::parse(role, &SETTINGS.names).unwrap(),
     };
-    Submission { operation, target: target("db1").key, deadline: None, metadata: BTreeMap::new(), key: None }
+    let target = target("db1").key;
+    Submission { operation, target, deadline: None, metadata: BTreeMap::new(), key: None, callback: None }
 }
 
 /// A job of a role on a host; its ticket is derived from the role.
 pub(crate) fn job(role: &str, hostname: &str) -> Job {
     let settings = settings();
     let ticket = TicketId::derived("tests", role);
-    submission(role).into_job(&caller(), ticket, &target(hostname), &settings.tickets, Timestamp::UNIX_EPOCH)
+    submission(role).into_job(
+        &caller(),
+        ticket,
+        &target(hostname),
+        None,
+        &settings.tickets,
+        Timestamp::UNIX_EPOCH,
+    )
 }
 
 pub(crate) fn ticket(role: &str) -> Ticket {

@@ -183,6 +183,7 @@ mod tests {
                 lock_database: DatabaseName::parse("postgres").unwrap(),
                 paused: paused.then_some(pause),
                 draining: None,
+                unreachable_since: None,
                 targets: Vec::new(),
             },
             state: HostState {

@@ -32,6 +32,7 @@ pub(crate) mod targets;
 pub(crate) mod tickets;
 pub(crate) mod tokens;
 pub(crate) mod view;
+pub(crate) mod webhooks;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -39,6 +40,7 @@ use std::time::Duration;
 use rolecall_shared::config::Settings;
 use rolecall_shared::control::Control;
 use rolecall_shared::domain::{Clock, TicketId};
+use rolecall_shared::outbound::Outbound;
 use rolecall_shared::queue::Queue;
 use rolecall_shared::seal::KeyRing;
 use rolecall_shared::target::Connector;
@@ -70,6 +72,8 @@ pub struct Parts {
     pub queue: Arc<dyn Queue>,
     /// Opens sessions on targets; the intake uses them for reading.
     pub connector: Connector,
+    /// Knows which addresses of receivers may be reached.
+    pub outbound: Outbound,
     /// Seals log-in passwords and opens secrets.
     pub keys: KeyRing,
     /// The time of day.
@@ -85,6 +89,7 @@ pub struct App {
     pub(crate) tickets: Arc<dyn Tickets>,
     pub(crate) queue: Arc<dyn Queue>,
     pub(crate) connector: Connector,
+    pub(crate) outbound: Outbound,
     pub(crate) keys: KeyRing,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) metrics: Metrics,
@@ -105,7 +110,7 @@ pub struct App {
 impl App {
     /// Puts the parts together; `stop` is cancelled when the process is to end.
     pub fn new(parts: Parts, stop: CancellationToken) -> Self {
-        let Parts { settings, control, tickets, queue, connector, keys, clock, metrics } = parts;
+        let Parts { settings, control, tickets, queue, connector, outbound, keys, clock, metrics } = parts;
         Self {
             waiters: Waiters::default(),
             authenticator: Arc::new(Authenticator::new(
@@ -125,6 +130,7 @@ impl App {
             tickets,
             queue,
             connector,
+            outbound,
             keys,
             clock,
             metrics,

@@ -5,9 +5,13 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use rolecall_shared::config;
+use rolecall_shared::domain::webhook::Callback;
 use rolecall_shared::domain::{Code, KindName, Profile};
 use rolecall_shared::domain::{Env, Failure, Job, Operation, Profiles, Target, TargetKey, TicketId};
+use rolecall_shared::outbound::{Policy, Refusal};
 use sha2::{Digest, Sha256};
+use url::Url;
+use uuid::Uuid;
 
 use crate::auth::Caller;
 
@@ -36,6 +40,44 @@ pub(crate) struct Submission {
     pub(crate) deadline: Option<SignedDuration>,
     pub(crate) metadata: BTreeMap<String, String>,
     pub(crate) key: Option<IdempotencyKey>,
+    /// Where its end is told.
+    pub(crate) callback: Option<AskedCallback>,
+}
+
+/// Where the end of a job is to be told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum AskedCallback {
+    /// A webhook of the caller's.
+    Endpoint(Uuid),
+    /// A URL on a host that the operator lists.
+    Url(Url),
+}
+
+/// Not a callback.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum NotACallback {
+    #[error("must be the id of a webhook of yours, or a URL: {0}")]
+    Refused(Refusal),
+    #[error("is on a host that jobs may not name; register a webhook and give its id, or ask the operator")]
+    Host,
+}
+
+impl AskedCallback {
+    pub(crate) fn parse(text: &str, settings: &config::Settings) -> Result<Self, NotACallback> {
+        if let Ok(id) = Uuid::try_parse(text) {
+            return Ok(Self::Endpoint(id));
+        }
+        let url = Policy::new(&settings.outbound).parse_url(text).map_err(NotACallback::Refused)?;
+        let is_listed = settings.webhooks.callback_hosts.iter().any(|host| host.allows(&url));
+        if is_listed { Ok(Self::Url(url)) } else { Err(NotACallback::Host) }
+    }
+
+    fn as_text(&self) -> String {
+        match self {
+            Self::Endpoint(id) => id.to_string(),
+            Self::Url(url) => url.to_string(),
+        }
+    }
 }
 
 impl Submission {
@@ -51,12 +93,16 @@ impl Submission {
     /// spelling (order of fields, `15m` or `900`) is the same, anything else is not.
     pub(crate) fn fingerprint(&self) -> String {
         // `serde_json` keeps objects in the order of their keys, which is what makes this canonical.
-        let canonical = serde_json::json!({
+        let mut canonical = serde_json::json!({
             "operation": self.operation,
             "target": self.target,
             "deadline_ms": self.deadline.map(|d| i64::try_from(d.as_millis()).unwrap_or(i64::MAX)),
             "metadata": self.metadata,
         });
+        // Not there where there is none, as before there were any.
+        if let Some(callback) = &self.callback {
+            canonical["callback"] = serde_json::json!(callback.as_text());
+        }
         let mut hex = String::with_capacity(64);
         for byte in Sha256::digest(canonical.to_string().as_bytes()) {
             hex.push(char::from_digit(u32::from(byte >> 4), 16).unwrap_or('0'));
@@ -76,6 +122,7 @@ impl Submission {
         caller: &Caller,
         ticket: TicketId,
         target: &Target,
+        callback: Option<Callback>,
         settings: &config::Tickets,
         now: Timestamp,
     ) -> Job {
@@ -93,6 +140,7 @@ impl Submission {
             deadline_at,
             metadata: self.metadata,
             rights,
+            callback,
             replay_of: None,
         }
     }
@@ -160,6 +208,7 @@ mod tests {
             fakes::submission("r2"),
             Submission { target: other_env, ..base.clone() },
             Submission { deadline: Some(SignedDuration::from_secs(900)), ..base.clone() },
+            Submission { callback: Some(AskedCallback::Endpoint(Uuid::nil())), ..base.clone() },
             Submission { metadata: BTreeMap::from([("a".to_owned(), "b".to_owned())]), ..base.clone() },
         ];
         for other in others {

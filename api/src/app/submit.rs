@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use super::keep::{Keeper, Kept, key_reused};
 use super::submission::Submission;
-use super::{App, hosts, tickets};
+use super::{App, hosts, tickets, webhooks};
 use crate::auth::Caller;
 
 /// How long a submit under a key waits for the ticket store to be whole, and how often it asks.
@@ -136,7 +136,12 @@ async fn admit_under(
     target: &Target,
     under: Under,
 ) -> Result<Admitted, Failure> {
-    let job = asked.into_job(caller, under.ticket(), target, &app.settings.tickets, app.clock.now());
+    let callback = match &asked.callback {
+        Some(callback) => Some(webhooks::resolve(caller, app, callback).await?),
+        None => None,
+    };
+    let (ticket, now) = (under.ticket(), app.clock.now());
+    let job = asked.into_job(caller, ticket, target, callback, &app.settings.tickets, now);
     if let Under::Known(_) = under
         && let Some(admitted) = retried(app, &job).await?
     {

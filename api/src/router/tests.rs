@@ -14,6 +14,7 @@ use base64::Engine as _;
 use rolecall_shared::config::Settings;
 use rolecall_shared::control::Control;
 use rolecall_shared::domain::{Clock, SystemClock};
+use rolecall_shared::outbound::{Outbound, SystemLookup};
 use rolecall_shared::seal::{self, KeyRing};
 use rolecall_shared::target::Connector;
 use rolecall_shared::telemetry::Metrics;
@@ -37,8 +38,13 @@ fn parts(settings: Settings, tickets: &Arc<FakeTickets>) -> Parts {
     let file = folder.path().join("seal.keys");
     seal::add_key(&file, SystemClock.now(), Duration::ZERO).unwrap();
     let keys = KeyRing::load(&file).unwrap();
+    rustls::crypto::aws_lc_rs::default_provider().install_default().ok();
+    let (control, clock) = (Control::new(&settings.control).unwrap(), Arc::new(SystemClock));
+    let targets = Arc::new(control.clone());
     Parts {
-        control: Control::new(&settings.control).unwrap(),
+        outbound: Outbound::new(&settings.outbound, Vec::new(), targets, Arc::new(SystemLookup), clock)
+            .unwrap(),
+        control,
         tickets: Arc::clone(tickets) as Arc<_>,
         queue: Arc::new(FakeQueue::default()),
         connector: Connector::new(&settings.target, None, keys.clone()),

@@ -11,11 +11,13 @@ mod healthcheck;
 mod history;
 mod keys;
 mod migrate;
+mod notify;
 mod run;
 mod serve;
 mod targets;
 mod tokens;
 mod version;
+mod webhooks;
 mod worker;
 
 use std::process::ExitCode;
@@ -44,10 +46,12 @@ pub fn dispatch(args: &Args) -> anyhow::Result<ExitCode> {
         Command::Targets { command } => return targets::run(file, command),
         Command::Tokens { command } => tokens::run(file, command)?,
         Command::Auth { command: Auth::Explain(asked) } => return auth::explain(file, asked),
+        Command::Notify { command } => return notify::run(file, command),
         Command::Doctor(asked) => return doctor::run(file, asked),
         Command::Audit { command } => return audit::run(file, command),
         Command::Dead { command } => return dead::run(file, command),
         Command::History { command } => return history::run(file, command),
+        Command::Webhooks { command } => webhooks::run(file, command)?,
         Command::Config { command: Config::Sample } => config::sample()?,
         Command::Config { command: Config::Check(output) } => return config::check(file, *output),
         Command::Healthcheck { url } => healthcheck::run(url)?,

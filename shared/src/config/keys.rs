@@ -5,18 +5,27 @@ use super::shape::{Address, Choice, Claims, Entry, Flag, Key, Names, Number, Per
 use crate::domain::NameRules;
 
 use std::borrow::Cow;
+use std::sync::LazyLock;
 
 macro_rules! keys {
     ($($name:ident: $shape:ident = $path:literal { $($field:ident: $value:expr),+ $(,)? } $doc:literal;)+) => {
         $(
-            pub(super) static $name: Key<$shape> =
+            pub(in crate::config) static $name: Key<$shape> =
                 Key { path: Cow::Borrowed($path), doc: $doc, shape: $shape { $($field: $value),+ } };
         )+
 
-        /// Every key, in the order of the sample file.
-        pub(super) static ALL: &[&dyn Entry] = &[$(&$name,)+];
+        /// Those of this file, in the order of the sample file.
+        pub(in crate::config) static HERE: &[&dyn Entry] = &[$(&$name,)+];
     };
 }
+
+// Behind the macro, which it uses.
+mod notify;
+
+pub(super) use notify::*;
+
+/// Every key, in the order of the sample file.
+pub(super) static ALL: LazyLock<Vec<&'static dyn Entry>> = LazyLock::new(|| [HERE, notify::HERE].concat());
 
 /// The sections in the order of the sample file, each with what it is about.
 pub(super) const SECTIONS: &[(&str, &str)] = &[
@@ -42,6 +51,14 @@ pub(super) const SECTIONS: &[(&str, &str)] = &[
     ),
     ("target", "Sessions on target hosts."),
     ("tickets", "Lifetimes of jobs, tickets and secrets."),
+    (
+        "outbound",
+        "What may be reached at addresses that callers name: receivers of webhooks and notifications.",
+    ),
+    (
+        "webhooks",
+        "Telling receivers of their choosing what happened. Who may be reached at all is said under [outbound].",
+    ),
     ("log", "The log, on standard error."),
     ("names", "Which names are allowed."),
     (
@@ -108,6 +125,9 @@ keys! {
         "The most sessions opened on targets at once for reading (check, roles).";
     API_STREAMS: Number = "api.max_waiting_streams" { default: 2_048, min: 1, max: 65_536 }
         "The most requests that wait for a ticket at once, event streams included.";
+    API_PUBLIC_URL: Text = "api.public_url" { default: "" }
+        "What stands before the path in the URLs of tickets that webhooks name, such as https://rolecall.example.com.\n\
+         Empty: the path alone.";
 
     AUTH_SESSION: Period = "auth.session_seconds" { default: 3_600, min: 60, max: 86_400 }
         "How long a session lasts that a log-in or a CI system's identity token opens.";
@@ -249,6 +269,46 @@ keys! {
         "How long finished tickets stay in Redis; history outlives them.";
     TICKETS_SECRET: Period = "tickets.secret_ttl_seconds" { default: 3_600, min: 1, max: 604_800 }
         "How long a password can be taken after success.";
+
+    OUTBOUND_HTTP: Flag = "outbound.allow_http" { default: false }
+        "Whether an address may begin with http:// besides https://. What is sent is signed, but can be read on its way.";
+    OUTBOUND_ALLOWED: Names = "outbound.allowed_networks" { default: &[], example: &["10.20.0.0/16", "fd12:3456::/32"] }
+        "Networks of your own that may be reached. Without them only public addresses are, and of those no target's and\n\
+         none of Rolecall's own servers. A network that is listed here is open as a whole, whatever stands in it.";
+    OUTBOUND_REFUSED: Names = "outbound.refused_networks" { default: &[], example: &["198.51.100.0/24"] }
+        "Networks that may not be reached, although they are public or listed as allowed.";
+    OUTBOUND_CA: Plain = "outbound.ca_file"
+        { example: "/etc/rolecall/tls/private-ca.crt", needed_by: "for receivers with certificates of a CA of your own" }
+        "Certificates that are trusted besides those that the system trusts: a PEM file.";
+
+    WEBHOOKS_SCHEDULE: Names = "webhooks.schedule"
+        { default: &["5s", "30s", "2m", "10m", "1h", "6h", "24h"], example: &[] }
+        "How long after each attempt that failed the next one is made; the first is made at once, and after the last\n\
+         of these the event is given up.";
+    WEBHOOKS_JITTER: Number = "webhooks.jitter_percent" { default: 20, min: 0, max: 100 }
+        "By how much of it each of these delays may be shorter or longer.";
+    WEBHOOKS_TIMEOUT: Period = "webhooks.timeout_milliseconds" { default: 15_000, min: 100, max: 60_000 }
+        "How long an attempt may take, from looking up the name to the end of the answer's head.";
+    WEBHOOKS_PER_ENDPOINT: Number = "webhooks.in_flight_per_endpoint" { default: 4, min: 1, max: 64 }
+        "The most attempts at one endpoint at once, over all processes. An endpoint that fails gets one at a time.";
+    WEBHOOKS_IN_FLIGHT: Number = "webhooks.in_flight" { default: 256, min: 1, max: 4_096 }
+        "The most attempts of one process at once. Each is an open connection.";
+    WEBHOOKS_POLL: Period = "webhooks.poll_milliseconds" { default: 1_000, min: 50, max: 60_000 }
+        "How often it is looked for what is due. What is new is told at once, by the control database.";
+    WEBHOOKS_MAX_RETRY_AFTER: Period = "webhooks.max_retry_after_seconds" { default: 3_600, min: 0, max: 86_400 }
+        "The longest Retry-After of a receiver that is honoured; a longer one counts as this.";
+    WEBHOOKS_DISABLE: Period = "webhooks.disable_after_seconds" { default: 432_000, min: 1, max: 31_536_000 }
+        "An endpoint at which every attempt failed for so long is disabled.";
+    WEBHOOKS_KEEP: Period = "webhooks.keep_seconds" { default: 2_592_000, min: 1, max: 315_360_000 }
+        "How long deliveries that have ended are listed and can be replayed.";
+    WEBHOOKS_ROTATION: Period = "webhooks.rotation_seconds" { default: 86_400, min: 0, max: 2_592_000 }
+        "For how long the old keys sign besides the new ones after a rotation, unless it says otherwise.";
+    WEBHOOKS_PER_ACCOUNT: Number = "webhooks.endpoints_per_account" { default: 20, min: 1, max: 10_000 }
+        "The most endpoints of one account.";
+    WEBHOOKS_CALLBACK_HOSTS: Names = "webhooks.callback_hosts"
+        { default: &[], example: &["ci.example.com", "*.hooks.example.com", "ci.example.com:8443"] }
+        "Hosts which a job may name as its callback by URL; *. stands for one name or several. Without a port: that of\n\
+         the scheme. Empty: jobs may name registered endpoints only.";
 
     LOG_JSON: Flag = "log.json" { default: false }
         "JSON lines instead of text.";

@@ -1,7 +1,7 @@
 //! Settings, from file and environment, checked as a whole before anything starts.
 //!
 //! Owns: the table of keys (`keys`), which the loader, the check for unknown keys and the sample file all read;
-//! the merge of file and variables (`sources`); the rules between keys (`sections`, `kinds`, `listeners`, `oidc`, `passwords`, `urls`).
+//! the merge of file and variables (`sources`); the rules between keys (`sections`, `kinds`, `listeners`, `notify`, `oidc`, `outbound`, `passwords`, `urls`, `webhooks`).
 //!
 //! Never: stops at the first fault, repeats a secret (or a line of the file, which may hold one) in a fault, or
 //! has a default for a credential.
@@ -9,10 +9,13 @@
 //! Tested in `tests` beside this file, without touching the environment of the process: file text and variables
 //! are passed in. `docs/rolecall.sample.toml` is compared with [`sample()`] there.
 
+mod chosen;
 mod keys;
 mod kinds;
 mod listeners;
+mod notify;
 mod oidc;
+mod outbound;
 mod passwords;
 mod reader;
 mod sample;
@@ -23,11 +26,14 @@ mod sources;
 #[cfg(test)]
 mod tests;
 mod urls;
+mod webhooks;
 
+pub use notify::{Mail, MailTls, Notify, NotifyChannel, NotifyRule, Place};
 pub use sample::sample;
 pub use settings::{
-    Api, ApiTls, Audit, Auth, BootstrapAccount, ClaimRule, Control, DefaultLogin, History, KeySource, Legacy,
-    Log, Oidc, OidcBinding, OidcIssuer, RabbitMq, Redis, Seal, Settings, Target, Tickets, UnixSocket, Worker,
+    Api, ApiTls, Audit, Auth, BootstrapAccount, CallbackHost, ClaimRule, Control, DefaultLogin, History,
+    KeySource, Legacy, Log, Oidc, OidcBinding, OidcIssuer, Outbound, RabbitMq, Redis, Seal, Settings, Target,
+    Tickets, UnixSocket, Webhooks, Worker,
 };
 pub use urls::{check_issuer_url, is_loopback};
 
@@ -95,6 +101,13 @@ impl Oidc {
     /// The issuers alone.
     pub fn load(file: Option<&Path>) -> Result<Self, ConfigFaults> {
         load(file, |reader| Some(oidc::issuers(reader)))
+    }
+}
+
+impl Notify {
+    /// Channels and rules alone.
+    pub fn load(file: Option<&Path>) -> Result<Self, ConfigFaults> {
+        load(file, |reader| Some(notify::notify(reader)))
     }
 }
 

@@ -1,9 +1,10 @@
 //! Issuers and their bindings: `[oidc.NAME]` and `[oidc.NAME.bindings.BINDING]`.
 
+use super::chosen::{must_be_there, names, needed};
 use super::keys;
 use super::reader::Reader;
 use super::settings::{ClaimRule, KeySource, Oidc, OidcBinding, OidcIssuer};
-use super::shape::{Entry, Key, Plain};
+use super::shape::{Key, Plain};
 use super::urls::check_issuer_url;
 use crate::credentials::check_account_name;
 use crate::domain::{ClaimPattern, OWNER_CLAIMS, SignatureAlgorithm};
@@ -21,21 +22,6 @@ pub(super) fn issuers(reader: &mut Reader) -> Oidc {
         }
     }
     Oidc { issuers }
-}
-
-/// The names below a section that are names, with a fault for each that is none.
-fn names(reader: &mut Reader, section: &str) -> Vec<String> {
-    let (good, bad): (Vec<_>, Vec<_>) =
-        reader.names_under(section).into_iter().partition(|name| is_name(name));
-    for name in bad {
-        reader.fault(&format!("{section}.{name}"), "is named with a-z, then a-z 0-9 -, at most 32 in all");
-    }
-    good
-}
-
-fn is_name(name: &str) -> bool {
-    let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
-    name.len() <= 32 && name.bytes().all(plain) && name.starts_with(|c: char| c.is_ascii_lowercase())
 }
 
 fn issuer(reader: &mut Reader, name: &str) -> Option<OidcIssuer> {
@@ -136,16 +122,5 @@ fn url(reader: &mut Reader, key: &Key<Plain>) -> Option<String> {
             reader.fault(&key.path, fault);
             None
         }
-    }
-}
-
-fn needed(reader: &mut Reader, key: &Key<Plain>) -> Option<String> {
-    must_be_there(reader, key);
-    reader.plain(key)
-}
-
-fn must_be_there(reader: &mut Reader, key: &Key<Plain>) {
-    if !reader.has_section(key.path()) {
-        reader.fault(&key.path, "is missing");
     }
 }

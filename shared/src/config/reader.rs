@@ -204,13 +204,19 @@ impl Reader {
     /// Every file with a secret of Rolecall's own that is stated, by its key.
     pub(super) fn own_files(&self) -> Vec<(String, PathBuf)> {
         let secrets = keys::ALL.iter().filter(|key| key.is_secret());
-        let keys = secrets.map(|key| format!("{}_file", key.path()));
+        let keys = secrets.flat_map(|key| self.paths_of(key.path())).map(|path| format!("{path}_file"));
         let keys = keys.chain([keys::SEAL_KEY_FILE.path.clone().into_owned()]);
         keys.filter_map(|key| {
             let file = PathBuf::from(self.find(&key).and_then(text_of)?);
             Some((key, file))
         })
         .collect()
+    }
+
+    /// The path of a key, or with a `*` in it one for each name that the operator chose.
+    fn paths_of(&self, path: &str) -> Vec<String> {
+        let Some((section, _)) = path.split_once(".*") else { return vec![path.to_owned()] };
+        self.names_under(section).into_iter().map(|name| path.replacen('*', &name, 1)).collect()
     }
 
     fn secret_file(&mut self, path: &str) -> Option<SecretString> {

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::keys::{ALL, SECTIONS};
+use super::keys::{ALL, NOTIFY_SECTIONS, SECTIONS};
 use super::shape::Entry;
 use super::sources::same;
 
@@ -18,13 +18,13 @@ const HEAD: &str = "\
 /// A `rolecall.toml` in which every key is explained and commented out, with its default or an example.
 pub fn sample() -> String {
     let mut text = HEAD.to_owned();
-    for (section, about) in SECTIONS {
+    for (section, about) in SECTIONS.iter().chain(NOTIFY_SECTIONS) {
         text.push('\n');
         comment(&mut text, about);
         // A section of one thing among many is an example as a whole.
         let mark = if section.contains('.') { "#" } else { "" };
         _ = writeln!(text, "{mark}[{section}]");
-        for key in ALL {
+        for key in ALL.iter() {
             if let Some((above, name)) = key.path().rsplit_once('.')
                 && same(above, section)
             {

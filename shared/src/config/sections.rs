@@ -8,7 +8,8 @@ use super::reader::Reader;
 use super::shape::{Key, Secret, Text};
 use super::{
     Api, Audit, Auth, BootstrapAccount, Control, DefaultLogin, History, Legacy, Log, RabbitMq, Redis, Seal,
-    Settings, Target, Tickets, Worker, keys, kinds, listeners, oidc, passwords, urls,
+    Settings, Target, Tickets, Worker, keys, kinds, listeners, notify, oidc, outbound, passwords, urls,
+    webhooks,
 };
 use crate::credentials::check_account_name;
 use crate::domain::{HostKey, NameRules, RoleName};
@@ -32,10 +33,13 @@ pub(super) fn settings(reader: &mut Reader) -> Option<Settings> {
     let default_login = default_login(reader);
     let target = target(reader);
     let tickets = tickets(reader);
+    let outbound = outbound::outbound(reader);
+    let webhooks = webhooks::webhooks(reader);
     let log = log(reader);
     let names = names(reader);
     let profiles = kinds::profiles(reader, &names);
     let oidc = oidc::issuers(reader);
+    let notify = notify::notify(reader);
     Some(Settings {
         api: api?,
         auth,
@@ -50,10 +54,13 @@ pub(super) fn settings(reader: &mut Reader) -> Option<Settings> {
         default_login,
         target,
         tickets,
+        outbound,
+        webhooks,
         log,
         names,
         profiles,
         oidc,
+        notify,
     })
 }
 
@@ -72,6 +79,7 @@ fn api(reader: &mut Reader) -> Option<Api> {
         grace: reader.period(&keys::API_GRACE),
         target_reads: reader.number(&keys::API_TARGET_READS),
         max_waiting_streams: reader.number(&keys::API_STREAMS),
+        public_url: webhooks::public_url(reader),
         listen: listen?,
     };
     Some(api)

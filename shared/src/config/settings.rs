@@ -7,8 +7,10 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use ipnet::IpNet;
 use secrecy::SecretString;
 
+use super::Notify;
 use crate::domain::{ClaimPattern, HostKey, NameRules, Profiles, RoleName, SignatureAlgorithm};
 
 /// Everything, checked. Its `Debug` text holds no secret.
@@ -41,6 +43,10 @@ pub struct Settings {
     pub target: Target,
     /// Lifetimes.
     pub tickets: Tickets,
+    /// What may be reached at addresses that callers name.
+    pub outbound: Outbound,
+    /// Telling others what happened.
+    pub webhooks: Webhooks,
     /// The log.
     pub log: Log,
     /// Which role and schema names are allowed.
@@ -49,6 +55,8 @@ pub struct Settings {
     pub profiles: Profiles,
     /// Issuers whose ID tokens are taken.
     pub oidc: Oidc,
+    /// Who hears of what, and where.
+    pub notify: Notify,
 }
 
 /// The HTTP door: section `api`.
@@ -80,6 +88,8 @@ pub struct Api {
     pub target_reads: usize,
     /// The most requests that wait for a ticket at once, event streams included.
     pub max_waiting_streams: usize,
+    /// What stands before the path in the URLs of tickets; without a slash at its end. May be empty.
+    pub public_url: String,
 }
 
 /// Who may call, and how often.
@@ -282,6 +292,59 @@ pub struct Tickets {
     pub finished_ttl: Duration,
     /// How long a secret can be taken after success.
     pub secret_ttl: Duration,
+}
+
+/// What may be reached at addresses that callers name: section `outbound`.
+#[derive(Debug, Clone, Default)]
+pub struct Outbound {
+    /// Whether an address may begin with `http://`.
+    pub allow_http: bool,
+    /// Networks that may be reached although they are not public, or hold a server that is not to be reached.
+    pub allowed_networks: Vec<IpNet>,
+    /// Networks that may not be reached, whatever else is said.
+    pub refused_networks: Vec<IpNet>,
+    /// PEM: what is trusted besides what the system trusts.
+    pub ca_file: Option<PathBuf>,
+}
+
+/// Telling others what happened: section `webhooks`.
+#[derive(Debug, Clone)]
+pub struct Webhooks {
+    /// The delays after the first, second, … attempt that failed.
+    pub schedule: Vec<Duration>,
+    /// By how many hundredths of it a delay may differ.
+    pub jitter_percent: u32,
+    /// How long an attempt may take.
+    pub timeout: Duration,
+    /// The most attempts at one endpoint at once, over all processes.
+    pub in_flight_per_endpoint: u32,
+    /// The most attempts of one process at once.
+    pub in_flight: usize,
+    /// How often it is looked for what is due.
+    pub poll: Duration,
+    /// The longest `Retry-After` that is honoured.
+    pub max_retry_after: Duration,
+    /// For how long an endpoint may fail without a success before it is disabled.
+    pub disable_after: Duration,
+    /// How long what has ended is listed.
+    pub keep: Duration,
+    /// For how long old keys sign after a rotation.
+    pub rotation: Duration,
+    /// The most endpoints of one account.
+    pub endpoints_per_account: u32,
+    /// Hosts that a job may name as its callback by URL.
+    pub callback_hosts: Vec<CallbackHost>,
+}
+
+/// A host that a job may name, or all below a domain.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CallbackHost {
+    /// Lower case; without `*.`.
+    pub name: String,
+    /// Whether it means the names below this one.
+    pub is_wildcard: bool,
+    /// None is the port of the scheme.
+    pub port: Option<u16>,
 }
 
 /// The log: section `log`.

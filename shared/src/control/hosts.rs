@@ -18,7 +18,7 @@ macro_rules! select_hosts {
     ($rest:literal) => {
         concat!(
             "SELECT h.hostname, h.port, h.lock_database, h.paused_by, h.paused_at, h.paused_reason, ",
-            "h.draining_by, h.draining_at, h.draining_reason, ",
+            "h.draining_by, h.draining_at, h.draining_reason, h.unreachable_since, ",
             "ARRAY (SELECT t.env FROM targets t WHERE t.hostname = h.hostname AND t.port = h.port ",
             "ORDER BY t.env, t.database) AS envs, ",
             "ARRAY (SELECT t.database FROM targets t WHERE t.hostname = h.hostname AND t.port = h.port ",
@@ -40,6 +40,8 @@ pub struct Host {
     pub paused: Option<Pause>,
     /// Whether it takes no new jobs, and by whom.
     pub draining: Option<Pause>,
+    /// Since when it cannot be worked on, as far as anybody has noticed.
+    pub unreachable_since: Option<Timestamp>,
     /// Its targets, in order.
     pub targets: Vec<TargetKey>,
 }
@@ -118,6 +120,7 @@ fn read(row: &Row) -> Result<Host, Error> {
         lock_database: rows::lock_database(TABLE, row)?,
         paused,
         draining,
+        unreachable_since: row.try_get("unreachable_since")?,
         targets: targets.collect::<Result<_, _>>()?,
     })
 }

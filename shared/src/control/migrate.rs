@@ -49,6 +49,11 @@ const GRANTS: &[(&str, &str)] = &[
     ("history_tickets", "SELECT, INSERT"),
     ("history_archives", "SELECT"),
     ("history_archive_blocks", "SELECT"),
+    ("webhook_settings", "SELECT, UPDATE"),
+    ("webhook_endpoints", "SELECT, INSERT, UPDATE, DELETE"),
+    ("webhook_events", "SELECT, INSERT, DELETE"),
+    ("webhook_deliveries", "SELECT, INSERT, UPDATE, DELETE"),
+    ("webhook_attempts", "SELECT, INSERT, DELETE"),
     ("refinery_schema_history", "SELECT"),
 ];
 

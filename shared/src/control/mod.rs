@@ -1,4 +1,5 @@
-//! The control database: targets and hosts, accounts, the audit, history, and who took which password.
+//! The control database: targets and hosts, accounts, the audit, history, who took which password, and
+//! what is told to whom.
 //!
 //! Owns its connections, its migrations (the SQL files in `migrations/`), every statement that is sent to it, and the
 //! files of archived months.
@@ -34,8 +35,10 @@ mod sessions;
 mod switches;
 mod targets;
 mod tls;
+mod trouble;
 mod trust;
 mod unread;
+mod webhooks;
 
 pub use account_changes::{AccountChange, AccountEnd, NewAccount};
 pub use accounts::Account;
@@ -54,6 +57,10 @@ pub use notices::Notices;
 pub use secrets::{Take, Taken};
 pub use switches::Switch;
 pub use trust::TrustedHost;
+pub use webhooks::{
+    Attempted, CallbackKey, Delivery, DeliveryFilter, Due as DueDelivery, Ended as EndedDelivery, Endpoint,
+    Outbox, Recorded as RecordedAttempts, RuleEndpoint, SealedKeys, Verdict as DeliveryVerdict,
+};
 
 use std::sync::Arc;
 
@@ -74,6 +81,7 @@ pub struct Control {
     targets: Arc<gathering::Gathering<TargetKey, Target>>,
     hosts: Arc<gathering::Gathering<HostKey, Host>>,
     archives: history::Archives,
+    callbacks: Arc<gathering::Gathering<(String, CallbackKey), uuid::Uuid>>,
 }
 
 impl Control {
@@ -87,7 +95,8 @@ impl Control {
             (gathering::Gathering::new(settings.timeout), gathering::Gathering::new(settings.timeout));
         let ledger = Arc::new(ledger::Ledger::new(settings)?);
         let archives = history::Archives::new(settings);
-        Ok(Self { pool, ledger, targets: Arc::new(targets), hosts: Arc::new(hosts), archives })
+        let callbacks = Arc::new(gathering::Gathering::new(settings.timeout));
+        Ok(Self { pool, ledger, targets: Arc::new(targets), hosts: Arc::new(hosts), archives, callbacks })
     }
 
     /// Whether the database answers and takes changes. One that only reads (a standby, a primary that was demoted)

@@ -16,6 +16,8 @@ use crate::domain::Failure;
 const ASK_EVERY: Duration = Duration::from_secs(5);
 /// The channel of accounts, API tokens and sessions; the triggers of `migrations/` name it.
 const CALLERS: &str = "callers";
+/// The channel of what is to be told.
+const WEBHOOKS: &str = "webhooks";
 
 type Messages = Pin<Box<dyn Stream<Item = Result<AsyncMessage, tokio_postgres::Error>> + Send>>;
 
@@ -37,6 +39,11 @@ impl Control {
     /// Tells from now on whenever an account, an API token or a session was changed or ended, by whichever process.
     pub async fn caller_changes(&self) -> Result<Notices, Failure> {
         Ok(self.listen(CALLERS).await?)
+    }
+
+    /// Tells from now on whenever something is to be told to a webhook.
+    pub async fn webhook_notices(&self) -> Result<Notices, Failure> {
+        Ok(self.listen(WEBHOOKS).await?)
     }
 
     async fn listen(&self, channel: &str) -> Result<Notices, Error> {

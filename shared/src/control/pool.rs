@@ -28,6 +28,8 @@ pub(super) enum Guard {
     /// The server ends a statement and an idle transaction after `control.timeout`, so that a call nobody waits for
     /// any more holds no locks.
     Service,
+    /// The same, and a commit is not waited for on the disk: what is lost is done again.
+    Outbox,
     /// Migrations may take as long as they need.
     Migrations,
 }
@@ -66,9 +68,14 @@ impl Pool {
         if config.get_application_name().is_none() {
             config.application_name(APPLICATION_NAME);
         }
-        if guard == Guard::Service {
+        let commits = match guard {
+            Guard::Service => Some(""),
+            Guard::Outbox => Some(" -c synchronous_commit=off"),
+            Guard::Migrations => None,
+        };
+        if let Some(commits) = commits {
             let limits = format!(
-                "{} -c statement_timeout={ms} -c idle_in_transaction_session_timeout={ms}",
+                "{} -c statement_timeout={ms} -c idle_in_transaction_session_timeout={ms}{commits}",
                 config.get_options().unwrap_or_default(),
                 ms = timeout.as_millis().max(1)
             );

@@ -95,6 +95,7 @@ fn job_in(database_name: &str, operation: Operation) -> Job {
         deadline_at: Timestamp::UNIX_EPOCH,
         metadata: BTreeMap::new(),
         rights: Rights::all(),
+        callback: None,
         replay_of: None,
     }
 }

@@ -1,46 +1,6 @@
 //! Accounts: how they are let in, and whether they administrate.
 
-use std::fmt;
-use std::str::FromStr;
-
-macro_rules! words {
-    ($(#[$meta:meta])* $type:ident, $fault:ident = $text:literal { $($(#[$doc:meta])* $name:ident = $word:literal,)+ }) => {
-        $(#[$meta])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-        pub enum $type {
-            $($(#[$doc])* $name,)+
-        }
-
-        #[doc = concat!("Not a word of [`", stringify!($type), "`].")]
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-        #[error($text)]
-        pub struct $fault;
-
-        impl $type {
-            /// The word for it.
-            pub fn as_str(self) -> &'static str {
-                match self { $(Self::$name => $word,)+ }
-            }
-        }
-
-        impl FromStr for $type {
-            type Err = $fault;
-
-            fn from_str(text: &str) -> Result<Self, $fault> {
-                match text {
-                    $($word => Ok(Self::$name),)+
-                    _ => Err($fault),
-                }
-            }
-        }
-
-        impl fmt::Display for $type {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(self.as_str())
-            }
-        }
-    };
-}
+use super::words::words;
 
 words! {
     /// How an account is let in.

@@ -54,6 +54,10 @@ event_names! {
     HostTrusted = "host.trusted";
     /// A host is none of those any more.
     HostDistrusted = "host.distrusted";
+    /// A host cannot be worked on; its jobs wait.
+    HostUnreachable = "host.unreachable";
+    /// A host that could not be worked on can be again.
+    HostRecovered = "host.recovered";
     /// A message that was put aside was given to its host again.
     DeadReplayed = "dead.replayed";
     /// A message that was put aside was thrown away.
@@ -72,6 +76,18 @@ event_names! {
     TokenAdded = "token.added";
     /// An API token was revoked.
     TokenRevoked = "token.revoked";
+    /// Somebody wants to hear of events.
+    WebhookAdded = "webhook.added";
+    /// A webhook was changed, paused or resumed.
+    WebhookChanged = "webhook.changed";
+    /// A webhook got other signing keys.
+    WebhookRotated = "webhook.rotated";
+    /// A webhook's receiver is gone or fails for too long: nothing is sent there any more.
+    WebhookDisabled = "webhook.disabled";
+    /// A webhook was removed.
+    WebhookRemoved = "webhook.removed";
+    /// Events are sent to a webhook once more.
+    WebhookReplayed = "webhook.replayed";
     /// Somebody proved who they are and got a session.
     SessionOpened = "session.opened";
     /// A session was ended before its time.
@@ -80,6 +96,33 @@ event_names! {
     LoginFailed = "login.failed";
     /// Somebody wanted what they may not.
     AccessDenied = "access.denied";
+}
+
+impl EventName {
+    /// What webhooks and notifications may tell. The trigger that tells it (`webhook_event_names()` of the control
+    /// database) has the same list.
+    pub const TOLD: &'static [Self] = &[
+        Self::TicketSucceeded,
+        Self::TicketFailed,
+        Self::TicketCancelled,
+        Self::TicketExpired,
+        Self::SecretTaken,
+        Self::SecretExpired,
+        Self::HostPaused,
+        Self::HostResumed,
+        Self::HostUnreachable,
+        Self::HostRecovered,
+    ];
+
+    /// One that is told, by its name.
+    pub fn told(name: &str) -> Option<Self> {
+        Self::TOLD.iter().copied().find(|event| event.as_str() == name)
+    }
+
+    /// Whether it is about a host and no ticket.
+    pub fn is_of_hosts(self) -> bool {
+        self.as_str().starts_with("host.")
+    }
 }
 
 /// One row of the audit. Holds no password and nothing that opens one.
@@ -156,5 +199,24 @@ impl Event {
             Ending::Expired => (EventName::TicketExpired, serde_json::json!({})),
         };
         Self { outcome: Some(ending.word().to_owned()), detail, ..Self::of_job(name, at, job) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The list is in the migration because the trigger needs it, and here because the door does.
+    #[test]
+    fn what_is_told_is_what_the_trigger_tells() {
+        let sql = include_str!("../../../migrations/V11__webhooks.sql");
+        let (_, body) = sql.split_once("CREATE FUNCTION webhook_event_names()").unwrap();
+        let (_, list) = body.split_once("ARRAY[").unwrap();
+        let (list, _) = list.split_once(']').unwrap();
+        let in_sql: Vec<_> = list.split(',').map(|name| name.trim().trim_matches('\'')).collect();
+        let here: Vec<_> = EventName::TOLD.iter().map(|name| name.as_str()).collect();
+        assert_eq!(in_sql, here);
+        assert_eq!(EventName::told("host.paused"), Some(EventName::HostPaused));
+        assert_eq!(EventName::told("account.added"), None);
     }
 }

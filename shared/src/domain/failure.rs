@@ -151,6 +151,14 @@ codes! {
     TokenNotFound = "token_not_found", NotFound;
     /// The account has as many API tokens as it may have.
     TooManyTokens = "too_many_tokens", Conflict;
+    /// No such webhook, or none this caller may see.
+    WebhookNotFound = "webhook_not_found", NotFound;
+    /// No such delivery of this webhook.
+    DeliveryNotFound = "delivery_not_found", NotFound;
+    /// The account has as many webhooks as it may have.
+    TooManyWebhooks = "too_many_webhooks", Conflict;
+    /// The webhook is paused or disabled.
+    WebhookNotActive = "webhook_not_active", Conflict;
     /// The identity token opened a session before.
     IdentityTokenUsed = "identity_token_used", Unauthenticated;
     /// The identity token is not one of ours to trust, or no binding is for it.

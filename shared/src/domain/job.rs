@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::webhook::Callback;
 use super::{HostKey, Operation, Rights, TargetKey, TicketId};
 
 /// Who asked, for ownership and audit.
@@ -48,6 +49,9 @@ pub struct Job {
     /// any it is everything.
     #[serde(default, skip_serializing_if = "Rights::are_all")]
     pub rights: Rights,
+    /// Who is told of its end besides those who hear of it anyway.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub callback: Option<Callback>,
     /// The failed ticket that an operator had done again by this job.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replay_of: Option<TicketId>,

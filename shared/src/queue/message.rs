@@ -86,6 +86,7 @@ mod tests {
             deadline_at: Timestamp::from_second(1_700_000_900).unwrap(),
             metadata: [("pipeline".to_owned(), "4711".to_owned())].into(),
             rights: Rights::all(),
+            callback: None,
             replay_of: None,
         }
     }

@@ -65,3 +65,9 @@ pub(super) struct TurnEnded {
 pub(super) struct OfDependency {
     pub dependency: &'static str,
 }
+
+/// An attempt at telling a receiver, by what follows from it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct OfAttempt {
+    pub outcome: &'static str,
+}

@@ -12,7 +12,9 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
-use super::labels::{Dependency, OfCode, OfDependency, OfOperation, Request, Route, Settled, TurnEnded};
+use super::labels::{
+    Dependency, OfAttempt, OfCode, OfDependency, OfOperation, Request, Route, Settled, TurnEnded,
+};
 use crate::domain::{Code, Operation, ticket::Ending};
 
 /// The media type of what [`Metrics::encode`] returns (`OpenMetrics` 1.0).
@@ -49,6 +51,8 @@ struct Inner {
     dependency_up: Family<OfDependency, Gauge>,
     secrets_taken: Counter,
     audit_checkpoints: Counter,
+    webhook_attempts: Family<OfAttempt, Counter>,
+    webhooks_pending: Gauge,
 }
 
 impl Metrics {
@@ -69,9 +73,12 @@ impl Metrics {
             dependency_up: Family::default(),
             secrets_taken: Counter::default(),
             audit_checkpoints: Counter::default(),
+            webhook_attempts: Family::default(),
+            webhooks_pending: Gauge::default(),
         };
         inner.register_intake();
         inner.register_work();
+        inner.register_webhooks();
         let version = Info::new(vec![("version", version.to_owned())]);
         inner.registry.register("build", "The version that runs", version);
         Self(Arc::new(inner))
@@ -137,6 +144,16 @@ impl Metrics {
         self.0.audit_checkpoints.inc();
     }
 
+    /// An attempt at telling a receiver is over, with what follows in one word of the code.
+    pub fn webhook_attempted(&self, outcome: &'static str) {
+        self.0.webhook_attempts.get_or_create(&OfAttempt { outcome }).inc();
+    }
+
+    /// So many events wait for their receivers.
+    pub fn webhooks_pending(&self, count: u64) {
+        self.0.webhooks_pending.set(i64::try_from(count).unwrap_or(i64::MAX));
+    }
+
     /// All of them as `OpenMetrics` text, for [`CONTENT_TYPE`].
     pub fn encode(&self) -> String {
         let mut text = String::new();
@@ -169,6 +186,20 @@ impl Inner {
             "dependency_up",
             "Whether one of our own servers answered when it was last asked",
             self.dependency_up.clone(),
+        );
+    }
+
+    fn register_webhooks(&mut self) {
+        let registry = &mut self.registry;
+        registry.register(
+            "webhook_attempts",
+            "Attempts at telling a receiver, by what follows: delivered, again, given_up, postponed",
+            self.webhook_attempts.clone(),
+        );
+        registry.register(
+            "webhooks_pending",
+            "Events that wait for receivers that are active, when it was last looked; every worker says the same",
+            self.webhooks_pending.clone(),
         );
     }
 
@@ -220,6 +251,8 @@ mod tests {
         metrics.dependency_found(Dependency::Broker, true);
         metrics.dependency_found(Dependency::ControlDatabase, false);
         metrics.secret_taken();
+        metrics.webhook_attempted("delivered");
+        metrics.webhooks_pending(7);
         let text = metrics.encode();
         let expired = Ending::Expired.word();
         for line in [
@@ -237,6 +270,8 @@ mod tests {
             "rolecall_dependency_up{dependency=\"rabbitmq\"} 1",
             "rolecall_dependency_up{dependency=\"control\"} 0",
             "rolecall_secrets_taken_total 1",
+            "rolecall_webhook_attempts_total{outcome=\"delivered\"} 1",
+            "rolecall_webhooks_pending 7",
             "rolecall_build_info{version=\"1.2.3\"} 1",
         ] {
             assert!(text.lines().any(|found| found == line), "{line} in\n{text}");

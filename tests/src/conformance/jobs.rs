@@ -36,6 +36,7 @@ pub fn job_on(host: &HostKey) -> Job {
         deadline_at: now + Duration::from_mins(15),
         metadata: [("pipeline".to_owned(), "4711".to_owned())].into(),
         rights: Rights::all(),
+        callback: None,
         replay_of: None,
     }
 }

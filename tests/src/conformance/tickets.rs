@@ -118,6 +118,7 @@ pub fn job_on(host: &HostKey) -> Job {
         deadline_at: now + SignedDuration::from_mins(15),
         metadata: BTreeMap::from([("pipeline".to_owned(), "4711 \"quoted\" é\n".to_owned())]),
         rights: Rights::all(),
+        callback: None,
         replay_of: None,
     }
 }

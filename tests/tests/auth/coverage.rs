@@ -46,6 +46,19 @@ const TABLE: &[Row] = &[
     ("GET /api/v2/tokens", "", 200, 200, 200),
     ("POST /api/v2/tokens", "", 422, 422, 422),
     ("DELETE /api/v2/tokens/{id}", "", 404, 404, 404),
+    // Webhooks are their owner's, too.
+    ("GET /api/v2/webhooks", "", 200, 200, 200),
+    ("POST /api/v2/webhooks", "", 422, 422, 422),
+    ("GET /api/v2/webhooks/{id}", "", 404, 404, 404),
+    ("PATCH /api/v2/webhooks/{id}", "", 404, 404, 404),
+    ("DELETE /api/v2/webhooks/{id}", "", 404, 404, 404),
+    ("POST /api/v2/webhooks/{id}/pause", "", 404, 404, 404),
+    ("POST /api/v2/webhooks/{id}/resume", "", 404, 404, 404),
+    ("POST /api/v2/webhooks/{id}/rotate", "", 404, 404, 404),
+    ("POST /api/v2/webhooks/{id}/ping", "", 404, 404, 404),
+    ("GET /api/v2/webhooks/{id}/deliveries", "", 404, 404, 404),
+    ("POST /api/v2/webhooks/{id}/deliveries/{delivery}/replay", "", 404, 404, 404),
+    ("POST /api/v2/webhooks/{id}/replay", "", 404, 404, 404),
     ("POST /api/v2/sessions", "", 201, 201, 201),
     ("DELETE /api/v2/sessions/{id}", "accounts:*/*:*", 403, 204, 204),
     // For those who come with somebody else's word; tried with none.
@@ -99,7 +112,7 @@ fn every_route_stands_in_the_table() {
 
 fn filled(path: &str) -> String {
     let path = path.replace("{env}", "dev").replace("{database}", "nowhere").replace("{name}", "nothing");
-    let path = path.replace("{host}", "db9.example.com:5432");
+    let path = path.replace("{host}", "db9.example.com:5432").replace("{delivery}", "1");
     path.replace("{id}", "7d444840-9dc0-41d1-b245-5ffdce74fad2")
 }
 

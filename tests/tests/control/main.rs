@@ -58,6 +58,7 @@ fn create_role(role: &str) -> Job {
         deadline_at: at(901),
         metadata: [("pipeline".to_owned(), "'4711\" \u{1F980}".to_owned())].into(),
         rights: Rights::all(),
+        callback: None,
         replay_of: None,
     }
 }

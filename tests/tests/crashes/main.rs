@@ -123,6 +123,7 @@ fn place(point: Failpoint) -> Place {
         | Failpoint::BeforeArchiveName
         | Failpoint::AfterArchiveName
         | Failpoint::AfterArchiveRow => unreachable!("no operation reaches an operator's command"),
+        Failpoint::BeforeSend | Failpoint::AfterSend => unreachable!("nobody is told of what these jobs do"),
         Failpoint::AfterLock
         | Failpoint::BeforeClaim
         | Failpoint::AfterClaim

@@ -62,10 +62,13 @@ impl Operation {
                 self == Self::CreateReader
             }
             // A command's; see `tests/tests/dead.rs`.
+            // Nor is anybody told of these jobs; see `tests/tests/webhooks/crashes.rs`.
             Failpoint::AfterReplay
             | Failpoint::BeforeArchiveName
             | Failpoint::AfterArchiveName
-            | Failpoint::AfterArchiveRow => false,
+            | Failpoint::AfterArchiveRow
+            | Failpoint::BeforeSend
+            | Failpoint::AfterSend => false,
             Failpoint::BeforeAccept
             | Failpoint::AfterAccept
             | Failpoint::AfterConfirm

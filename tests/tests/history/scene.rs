@@ -164,6 +164,7 @@ pub(crate) fn job(number: i64, finished_at: Timestamp) -> Settlement {
         metadata,
         rights: Rights::all(),
         replay_of: None,
+        callback: None,
     };
     Settlement { job, ending, finished_at, attempts: 0 }
 }

@@ -146,6 +146,7 @@ impl Lane<'_> {
 
     /// Writes trouble down.
     async fn ended_in(&self, trouble: Trouble) -> Ended {
+        let is_of_host = matches!(trouble, Trouble::Host(_));
         let (code, cause) = match trouble {
             Trouble::Away(failure) => return self.away(&failure),
             Trouble::Host(error) => describe(&error),
@@ -154,10 +155,16 @@ impl Lane<'_> {
                 (failure.code(), failure.detail().to_owned())
             }
         };
-        match self.back_off(code, &cause).await {
-            Ok(()) => Ended::HostTrouble,
-            Err(failure) => self.away(&failure),
+        if let Err(failure) = self.back_off(code, &cause).await {
+            return self.away(&failure);
         }
+        if is_of_host {
+            let by = (&crate::webhooks::actor(), self.worker.clock.now());
+            if let Err(failure) = self.worker.control.host_unreachable(self.host, code, by).await {
+                return self.away(&failure);
+            }
+        }
+        Ended::HostTrouble
     }
 
     /// Becomes the host's only consumer for a turn.
@@ -187,7 +194,8 @@ impl Lane<'_> {
         let limits = &self.worker.settings.worker;
         let began = Instant::now();
         let mut jobs = 0;
-        let mut was_in_trouble = self.worker.tickets.host_state(self.host).await?.failures > 0;
+        let was_told = session.as_ref().is_some_and(|session| session.was_unreachable());
+        let mut was_in_trouble = was_told || self.worker.tickets.host_state(self.host).await?.failures > 0;
         loop {
             if self.stop.is_cancelled() {
                 return Ok(Ended::Stopping);
@@ -229,6 +237,8 @@ impl Lane<'_> {
     async fn recovered(&self, was_in_trouble: &mut bool) -> Result<(), Failure> {
         if std::mem::take(was_in_trouble) {
             self.worker.tickets.clear_host(self.host).await?;
+            let by = (&crate::webhooks::actor(), self.worker.clock.now());
+            self.worker.control.host_recovered(self.host, by).await?;
         }
         Ok(())
     }

@@ -22,6 +22,7 @@ pub(super) enum Opening {
 pub(super) struct HostSession {
     session: Session,
     login: Login,
+    was_unreachable: bool,
 }
 
 pub(super) async fn open(worker: &Worker, host: &HostKey) -> Result<Opening, Trouble> {
@@ -40,7 +41,8 @@ pub(super) async fn open(worker: &Worker, host: &HostKey) -> Result<Opening, Tro
     for target in one_target_per_login(targets) {
         match HostSession::lock(worker, &target).await {
             Ok(Some(session)) => {
-                return Ok(Opening::Open(Box::new(session)));
+                let was_unreachable = registered.unreachable_since.is_some();
+                return Ok(Opening::Open(Box::new(HostSession { was_unreachable, ..session })));
             }
             Ok(None) => return Ok(Opening::Not(Ended::Held)),
             // Another log-in of the same host may still be good.
@@ -72,7 +74,8 @@ impl HostSession {
     async fn lock(worker: &Worker, target: &Target) -> Result<Option<Self>, Trouble> {
         let session = worker.sessions.checkout(target, &target.lock_database, Purpose::Lane).await?;
         if session.try_host_lock().await? {
-            return Ok(Some(Self { session, login: target.login.clone() }));
+            let login = target.login.clone();
+            return Ok(Some(Self { session, login, was_unreachable: false }));
         }
         let holder = session.host_lock_holder().await?;
         session.close().await;
@@ -98,6 +101,11 @@ impl HostSession {
             }
             None => Err(Trouble::Host(TargetError::host("the host lock was taken while the log-in changed"))),
         }
+    }
+
+    /// Whether the audit says that the host could not be worked on.
+    pub(super) fn was_unreachable(&self) -> bool {
+        self.was_unreachable
     }
 
     pub(super) fn session(&self) -> &Session {

@@ -12,7 +12,7 @@ use utoipa::ToSchema;
 
 use super::fields::{self, Fields};
 use crate::app::naming::{self, NameParts};
-use crate::app::submission::{self, IdempotencyKey, Submission};
+use crate::app::submission::{self, AskedCallback, IdempotencyKey, Submission};
 
 /// A job to be done. Which fields belong to it depends on `operation` and `kind`; others are refused.
 #[derive(ToSchema)]
@@ -50,6 +50,8 @@ pub(super) struct JobBody {
     deadline: Option<Value>,
     /// Labels of yours: at most 16, keys of at most 64 bytes, values of at most 256.
     metadata: Option<BTreeMap<String, String>>,
+    /// Where the job's end is told: the id of a webhook of yours, or a URL on a host that the operator lists.
+    callback: Option<String>,
     /// Items of a batch only: what the header `Idempotency-Key` is for a single job.
     idempotency_key: Option<String>,
 }
@@ -94,6 +96,8 @@ pub(super) fn parse(
     let database = fields.parsed("database", fields.required_text("database"), DatabaseName::parse);
     let deadline = deadline(&fields, settings);
     let metadata = metadata(&fields);
+    let callback = fields.text("callback");
+    let callback = fields.parsed("callback", callback, |text| AskedCallback::parse(text, settings));
     let key = match key {
         KeySource::Header(key) => key,
         KeySource::Field => {
@@ -107,7 +111,7 @@ pub(super) fn parse(
     if let Some((kind, profile)) = kind {
         submission::allowed(&kind, &profile, &env)?;
     }
-    Ok(Submission { operation, target: TargetKey { env, database }, deadline, metadata, key })
+    Ok(Submission { operation, target: TargetKey { env, database }, deadline, metadata, key, callback })
 }
 
 struct Parsed {

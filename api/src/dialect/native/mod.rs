@@ -9,6 +9,7 @@ mod batch;
 pub(crate) mod body;
 mod caller;
 mod cursor;
+mod deliveries;
 mod events;
 mod fields;
 mod history;
@@ -30,6 +31,8 @@ mod targets;
 mod ticket_body;
 mod tickets;
 mod tokens;
+mod webhook_body;
+mod webhooks;
 
 use std::sync::Arc;
 
@@ -78,6 +81,15 @@ fn asking_routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(audit::list))
         .routes(routes!(tokens::list, tokens::add))
         .routes(routes!(tokens::revoke))
+        .routes(routes!(webhooks::list, webhooks::add))
+        .routes(routes!(webhooks::find, webhooks::change, webhooks::remove))
+        .routes(routes!(webhooks::pause))
+        .routes(routes!(webhooks::resume))
+        .routes(routes!(webhooks::rotate))
+        .routes(routes!(webhooks::ping))
+        .routes(routes!(deliveries::list))
+        .routes(routes!(deliveries::replay_one))
+        .routes(routes!(deliveries::replay))
         .routes(routes!(sessions::open))
         .routes(routes!(sessions::end))
 }

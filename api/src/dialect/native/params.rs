@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use super::cursor::{DEFAULT_LIMIT, MAX_LIMIT};
 use super::problem::Problem;
-use crate::app::{hosts, targets, tickets};
+use crate::app::{hosts, targets, tickets, webhooks};
 
 /// No filter is longer than the longest name.
 const MAX_FILTER: usize = 300;
@@ -67,6 +67,32 @@ impl<S: Send + Sync> FromRequestParts<S> for TokenPath {
         let text: String = path(parts, state).await?;
         let missing = |_| Failure::new(Code::TokenNotFound, "There is no such API token.");
         Ok(Self(text.parse().map_err(missing)?))
+    }
+}
+
+/// The webhook of the path. What is no id is the id of no webhook.
+pub(super) struct WebhookPath(pub(super) Uuid);
+
+impl<S: Send + Sync> FromRequestParts<S> for WebhookPath {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let text: String = path(parts, state).await?;
+        Ok(Self(text.parse().map_err(|_| webhooks::not_found())?))
+    }
+}
+
+/// A webhook and one of its deliveries.
+pub(super) struct DeliveryPath(pub(super) Uuid, pub(super) i64);
+
+impl<S: Send + Sync> FromRequestParts<S> for DeliveryPath {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let (webhook, delivery): (String, String) = path(parts, state).await?;
+        let webhook = webhook.parse().map_err(|_| webhooks::not_found())?;
+        let missing = |_| Failure::new(Code::DeliveryNotFound, "This webhook has no such delivery.");
+        Ok(Self(webhook, delivery.parse().map_err(missing)?))
     }
 }
 

@@ -71,6 +71,9 @@ pub(super) struct TicketBody {
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     #[schema(required = false)]
     metadata: BTreeMap<String, String>,
+    /// The webhook that is told of its end because the job said so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    callback: Option<String>,
     /// The ticket that failed as `attempts_exhausted`, and that an operator had done again by this one.
     #[serde(skip_serializing_if = "Option::is_none")]
     replay_of: Option<String>,
@@ -151,6 +154,7 @@ impl From<&View> for TicketBody {
             next_attempt_at: waiting.and_then(|waiting| waiting.next_attempt_at),
             position: view.position,
             metadata: job.metadata.clone(),
+            callback: job.callback.as_ref().map(|callback| callback.endpoint.to_string()),
             replay_of: job.replay_of.map(|failed| failed.to_string()),
             links: Links {
                 events: format!("{href}/events"),

@@ -74,7 +74,7 @@ pub(super) async fn search_path(
 }
 
 fn submission(operation: Operation, target: TargetKey) -> Submission {
-    Submission { operation, target, deadline: None, metadata: BTreeMap::new(), key: None }
+    Submission { operation, target, deadline: None, metadata: BTreeMap::new(), key: None, callback: None }
 }
 
 fn create_role(

@@ -5,7 +5,7 @@ use axum::http::header::{ALLOW, WWW_AUTHENTICATE};
 use super::*;
 
 /// The surface, so that a route nobody thought of is seen.
-const OPERATIONS: [&str; 30] = [
+const OPERATIONS: [&str; 42] = [
     "GET /api/v2/audit",
     "GET /api/v2/hosts",
     "POST /api/v2/hosts/pause",
@@ -33,6 +33,18 @@ const OPERATIONS: [&str; 30] = [
     "GET /api/v2/tokens",
     "POST /api/v2/tokens",
     "DELETE /api/v2/tokens/{id}",
+    "GET /api/v2/webhooks",
+    "POST /api/v2/webhooks",
+    "GET /api/v2/webhooks/{id}",
+    "PATCH /api/v2/webhooks/{id}",
+    "DELETE /api/v2/webhooks/{id}",
+    "POST /api/v2/webhooks/{id}/pause",
+    "POST /api/v2/webhooks/{id}/resume",
+    "POST /api/v2/webhooks/{id}/rotate",
+    "POST /api/v2/webhooks/{id}/ping",
+    "GET /api/v2/webhooks/{id}/deliveries",
+    "POST /api/v2/webhooks/{id}/deliveries/{delivery}/replay",
+    "POST /api/v2/webhooks/{id}/replay",
     "POST /api/v2/sessions",
     "POST /auth/oidc",
     "DELETE /api/v2/sessions/{id}",
@@ -40,7 +52,7 @@ const OPERATIONS: [&str; 30] = [
 
 fn filled(path: &str) -> String {
     let path = path.replace("{env}", "dev").replace("{database}", "myapp_dev").replace("{name}", "x");
-    let path = path.replace("{host}", "db1:5432");
+    let path = path.replace("{host}", "db1:5432").replace("{delivery}", "1");
     path.replace("{id}", "7d444840-9dc0-41d1-b245-5ffdce74fad2")
 }
 
@@ -109,7 +121,8 @@ async fn every_operation_exists_for_somebody_we_know() {
 async fn other_methods_are_refused_with_what_is_allowed() {
     let intake = intake();
     for (path, _, _) in operations() {
-        let response = intake.send(request(Method::PATCH, &filled(&path)).body(Body::empty()).unwrap()).await;
+        // One that no path offers.
+        let response = intake.send(request(Method::TRACE, &filled(&path)).body(Body::empty()).unwrap()).await;
         assert_eq!(response.status(), 405, "{path}");
         assert!(!response.headers()[ALLOW].is_empty(), "{path}");
         assert_eq!(json(response).await["code"], "method_not_allowed", "{path}");
@@ -124,7 +137,7 @@ async fn other_methods_are_refused_with_what_is_allowed() {
 #[tokio::test]
 async fn unknown_paths_are_problems() {
     let intake = intake();
-    for path in ["/api", "/api/v2", "/api/v2/job", "/api/v2/tickets", "/api/v2/jobs/", "/api/v3/jobs"] {
+    for path in ["/api", "/api/v2", "/api/v2/job", "/api/v2/ticket", "/api/v2/jobs/", "/api/v3/jobs"] {
         let (status, code, _) = intake.problem(get(path)).await;
         assert_eq!((status, code.as_str()), (404, "not_found"), "{path}");
     }

@@ -231,7 +231,7 @@ fn bad_secret_files_are_faults() {
 /// out of its type, must be a fault.
 #[test]
 fn every_key_of_the_table_is_read() {
-    for key in ALL {
+    for key in ALL.iter() {
         let path = key.path().replace('*', "app");
         let (section, name) = path.rsplit_once('.').unwrap();
         let ground = Ground::new();

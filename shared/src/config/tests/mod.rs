@@ -1,6 +1,7 @@
 //! Ground to stand on, and what is loaded when nothing is wrong.
 
 mod faults;
+mod notify;
 mod oidc;
 mod sample;
 

@@ -139,6 +139,7 @@ fn job(at: Timestamp, role: &str) -> Job {
         metadata: [("pipeline".to_owned(), "4711".to_owned())].into(),
         rights: Rights::all(),
         replay_of: None,
+        callback: None,
     }
 }
 

@@ -16,6 +16,13 @@ pub struct Burst {
     ended: Duration,
 }
 
+impl Burst {
+    /// From the first submit to the last end.
+    pub fn jobs_per_second(&self) -> f64 {
+        f64::from(self.jobs) / self.ended.as_secs_f64()
+    }
+}
+
 /// Submits the jobs all at once, waits for each to end, and insists that each made its role.
 ///
 /// # Panics

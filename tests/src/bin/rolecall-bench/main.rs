@@ -11,6 +11,7 @@ mod burst;
 mod flood;
 mod legacy;
 mod memory;
+mod webhooks;
 
 use rolecall_tests::installation::Builder;
 use rolecall_tests::{Installation, PrivateStack, Running};
@@ -19,7 +20,7 @@ use rolecall_tests::{Installation, PrivateStack, Running};
 const RUNS: usize = 3;
 
 /// What can be measured.
-const NAMES: [&str; 5] = ["bursts", "authentication", "flood", "audit", "legacy"];
+const NAMES: [&str; 6] = ["bursts", "authentication", "flood", "audit", "legacy", "webhooks"];
 
 #[tokio::main]
 #[expect(clippy::print_stdout, reason = "figures on a terminal are what it is for")]
@@ -43,6 +44,10 @@ async fn main() -> std::process::ExitCode {
     }
     if wants("legacy") {
         legacy_calls(&stack).await;
+    }
+    if wants("webhooks") {
+        println!("\nbursts of creates on one host, without receivers and with four of which one is well:\n");
+        webhooks::run(&stack).await;
     }
     std::process::ExitCode::SUCCESS
 }

@@ -190,11 +190,30 @@ fn a_key_stands_where_it_belongs() {
 }
 
 #[test]
+fn a_callback_is_a_webhook_or_a_url_on_a_host_of_the_list() {
+    for callback in ["7d444840-9dc0-41d1-b245-5ffdce74fad2", "https://ci.example.com/runs/1?token=x"] {
+        assert!(parse_value(&with("callback", json!(callback))).unwrap().callback.is_some(), "{callback}");
+    }
+    for callback in [
+        json!("https://ci.example.com:8443/"),
+        json!("https://other.example.com/"),
+        json!("http://ci.example.com/"),
+        json!("https://u@ci.example.com/"),
+        json!("ci.example.com"),
+        json!(""),
+        json!(1),
+    ] {
+        assert_eq!(faults(&with("callback", callback.clone())), ["callback"], "{callback}");
+    }
+}
+
+#[test]
 fn the_documented_fields_are_those_that_are_read() {
     let schema = serde_json::to_value(<JobBody as utoipa::PartialSchema>::schema()).unwrap();
     let documented: Vec<&String> = schema["properties"].as_object().unwrap().keys().collect();
     let mut read =
-        vec!["operation", "kind", "env", "database", "schemas", "deadline", "metadata", "idempotency_key"];
+        vec!["operation", "kind", "env", "database", "schemas", "deadline", "metadata", "callback"];
+    read.push("idempotency_key");
     read.extend(NAMING_FIELDS);
     read.sort_unstable();
     assert_eq!(documented, read);
