@@ -37,12 +37,15 @@ async fn no_password_is_written_down_anywhere() {
         .on(&stack)
         .set("log.filter", "trace")
         .set("legacy.get_writes", "true")
+        .set("outbound.allow_http", "true")
+        .set("outbound.allowed_networks", "127.0.0.0/8")
         .start()
         .await;
     log_every_statement(&rolecall).await;
 
     let mut secrets = Secrets::default();
     configured(&rolecall, &mut secrets);
+    proofs::sign_webhooks(&rolecall, &mut secrets).await;
     let queued = plant(&rolecall).await;
     assert_found(&broker_data(&rolecall), PLANTED);
     assert_clean(&broker_data(&rolecall), &secrets.search());

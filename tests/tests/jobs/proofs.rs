@@ -1,5 +1,9 @@
-//! Whatever lets somebody in, used in every way and refused in every way: for the canary.
+//! Whatever lets somebody in or signs, used in every way and refused in every way: for the canary.
 
+use std::net::TcpListener;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use reqwest::Method;
 use rolecall_tests::Running;
 use rolecall_tests::client::send;
@@ -47,6 +51,21 @@ pub(crate) async fn use_them_all(rolecall: &Running, secrets: &mut Secrets) {
     secrets.add("a signed token of nobody", FOREIGN_JWT);
     admin.post("/auth/oidc", &json!({ "token": FOREIGN_JWT })).await.expect(401);
     admin.post("/auth/oidc", &json!({ "token": [FOREIGN_JWT] })).await.expect(422);
+}
+
+/// A webhook that is told everything and answers nothing, with the keys it has and the keys it had.
+pub(crate) async fn sign_webhooks(rolecall: &Running, secrets: &mut Secrets) {
+    // Nobody listens there any more.
+    let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let webhook = json!({ "url": format!("http://{address}/"), "scope": "all" });
+    let made = rolecall.client.post("/api/v2/webhooks", &webhook).await.expect(201);
+    let path = format!("/api/v2/webhooks/{}/rotate", made.text("id"));
+    let rotated = rolecall.client.post(&path, &json!({})).await.expect(200);
+    for answer in [made, rotated] {
+        let text = answer.text("secret");
+        secrets.add("a webhook's secret", text);
+        secrets.add("a webhook's key", STANDARD.decode(text.strip_prefix("whsec_").unwrap()).unwrap());
+    }
 }
 
 async fn bearer(rolecall: &Running, proof: &str, status: u16) {
