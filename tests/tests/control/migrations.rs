@@ -120,6 +120,11 @@ async fn the_writers_rights_are_exactly_these() {
             "revoked_sessions: SELECT INSERT DELETE",
             "secrets_taken: SELECT INSERT",
             "targets: SELECT INSERT UPDATE DELETE",
+            "webhook_attempts: SELECT INSERT DELETE",
+            "webhook_deliveries: SELECT INSERT UPDATE DELETE",
+            "webhook_endpoints: SELECT INSERT UPDATE DELETE",
+            "webhook_events: SELECT INSERT DELETE",
+            "webhook_settings: SELECT UPDATE",
         ]
     );
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use futures_util::future::Either;
 use jiff::Timestamp;
 use rolecall_shared::control::{DeliveryVerdict as Verdict, DueDelivery as Due, EndedDelivery as Ended};
 use rolecall_shared::domain::webhook::EndpointScope;
@@ -106,14 +107,14 @@ async fn attempt(worker: &Worker, due: &Due, at: Timestamp) -> Tried {
 
 /// To the endpoint's URL, or for a notification rule through its channel.
 async fn send(worker: &Worker, due: &Due, at: Timestamp) -> Result<Attempt, &'static str> {
-    let answer = if let Some(rule) = &due.endpoint.rule {
-        reach(Failpoint::BeforeSend);
-        worker.notifier.deliver(rule, &MessageId::from(due.event), &due.body).await
+    let id = MessageId::from(due.event);
+    let sending = if let Some(rule) = &due.endpoint.rule {
+        Either::Left(worker.notifier.deliver(rule, &id, &due.body))
     } else {
-        let post = signed(worker, due, at)?;
-        reach(Failpoint::BeforeSend);
-        worker.outbound.post(post).await
+        Either::Right(worker.outbound.post(signed(worker, due, at)?))
     };
+    reach(Failpoint::BeforeSend);
+    let answer = sending.await;
     reach(Failpoint::AfterSend);
     Ok(answer)
 }
