@@ -16,6 +16,7 @@ use uuid::Uuid;
 
 use super::super::audit;
 use super::super::error::Error;
+use super::super::ledger::Ledger;
 use super::super::pool::{Guard, Lease, Pool};
 use super::archives::{self, Archive, Archives};
 use super::file::{Writer, Written};
@@ -57,13 +58,15 @@ pub struct Dropped {
 #[derive(Debug)]
 pub struct Keeper {
     pool: Pool,
+    ledger: Ledger,
 }
 
 impl Keeper {
     /// Opens no connection yet.
     pub fn new(settings: &config::Control) -> Result<Self, Failure> {
         let owner_url = settings.owner_url.as_ref().unwrap_or(&settings.url);
-        Ok(Self { pool: Pool::new(owner_url, 1, settings.timeout, Guard::Migrations)? })
+        let pool = Pool::new(owner_url, 1, settings.timeout, Guard::Migrations)?;
+        Ok(Self { pool, ledger: Ledger::new(settings)? })
     }
 
     /// The months that are still in the control database although more than `keep` finished ones came after them.
@@ -130,6 +133,7 @@ impl Keeper {
         let written = write(client, &table, folder, period).await?;
         let archive = keep(client, period, &written, actor, now).await?;
         reach(Failpoint::AfterArchiveRow);
+        self.ledger.catch_up().await?;
         Ok(Archived::Now(archive))
     }
 
@@ -178,6 +182,7 @@ impl Keeper {
         let event = Event { detail, ..Event::new(EventName::HistoryDropped, now, actor.clone()) };
         audit::insert(&transaction, &event).await?;
         transaction.commit().await.map_err(Error::Postgres)?;
+        self.ledger.catch_up().await?;
         Ok(Dropped { rows })
     }
 

@@ -59,7 +59,7 @@ impl Ledger {
     }
 
     /// Ends when all that was recorded before the call stands in the ledger.
-    async fn catch_up(&self) -> Result<(), Failure> {
+    pub(super) async fn catch_up(&self) -> Result<(), Failure> {
         let go = async |_| {
             let begun = Instant::now();
             match self.connection.run(sequencing::catch_up).await {
