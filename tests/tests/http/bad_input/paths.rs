@@ -18,7 +18,6 @@ pub fn cases(scene: &Scene) -> Vec<Case> {
 fn unknown(scene: &Scene) -> Vec<Case> {
     let mut cases = Vec::new();
     for path in [
-        "/",
         "/api",
         "/api/v2",
         "/api/v2/",

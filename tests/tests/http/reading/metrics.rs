@@ -11,7 +11,7 @@ use serde_json::json;
 use crate::{PATIENCE, closed_port, create, dba, own_login};
 
 /// The promised families and their types.
-const FAMILIES: [(&str, &str); 14] = [
+const FAMILIES: [(&str, &str); 15] = [
     ("rolecall_build", "info"),
     ("rolecall_http_requests", "counter"),
     ("rolecall_http_request_duration_seconds", "histogram"),
@@ -26,6 +26,7 @@ const FAMILIES: [(&str, &str); 14] = [
     ("rolecall_lane_turns", "counter"),
     ("rolecall_host_failures", "counter"),
     ("rolecall_dependency_up", "gauge"),
+    ("rolecall_webhooks_pending", "gauge"),
 ];
 
 /// A scrape: the types of the families, and the value of each series.
