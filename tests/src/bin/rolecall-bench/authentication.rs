@@ -90,9 +90,11 @@ impl Scene {
     /// Submits per second.
     async fn round(&self, api: &Process, header: Option<&str>, name: &str) -> f64 {
         let http = reqwest::Client::builder().no_proxy().build().expect("a plain client");
+        // Once: it is looked up in the log, which every request makes longer.
+        let url = api.url();
         let start = Instant::now();
         let submits =
-            (0..SUBMITS).map(|number| self.submit(&http, &api.url(), header, &format!("{name}_{number}")));
+            (0..SUBMITS).map(|number| self.submit(&http, &url, header, &format!("{name}_{number}")));
         stream::iter(submits)
             .for_each_concurrent(AT_ONCE, async |submit| {
                 send(submit).await.expect(202);
