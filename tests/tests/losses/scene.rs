@@ -113,15 +113,15 @@ impl Scene {
 
     /// Keeps the host that works from making roles, until it is let go on.
     pub(crate) async fn hold(&self) -> Held {
-        let session = self.open_host().superuser("postgres").await;
-        session.batch_execute("BEGIN; LOCK TABLE pg_authid IN SHARE ROW EXCLUSIVE MODE").await.unwrap();
-        Held(session)
+        Held(self.open_host().lock_roles().await)
     }
 
     /// Waits until a worker has one of them in hand.
     pub(crate) async fn begins(&self, burst: &[Asked]) {
         eventually("a job to run", PATIENCE, async || {
-            (self.client.ticket(&burst[0].ticket).await.text("state") == "running").then_some(())
+            // Those who submit at once are first in any order.
+            let tickets = join_all(burst.iter().map(|asked| self.client.ticket(&asked.ticket))).await;
+            tickets.iter().any(|ticket| ticket.text("state") == "running").then_some(())
         })
         .await;
     }

@@ -159,8 +159,12 @@ async fn who_is_gone_is_disabled_and_says_so() {
     let ticket = scene.make("ada").await;
     let disabled = webhook(&scene.client, &made, "disabled").await;
     assert_eq!(disabled.text("reason"), "gone");
-    let audit = scene.client.audit("event=webhook.disabled").await.expect(200);
-    let row = &audit.list("items")[0];
+    // It is disabled with its row in one step, and the row is shown once it stands in the ledger.
+    let row = eventually("its row in the audit", PATIENCE, async || {
+        let audit = scene.client.audit("event=webhook.disabled").await.expect(200);
+        audit.list("items").first().cloned()
+    })
+    .await;
     assert_eq!((&row["detail"]["reason"], &row["detail"]["webhook"]), (&json!("gone"), &json!(made)));
     let everything = scene.client.audit("limit=200").await.expect(200);
     assert!(!everything.to_string().contains("secret-path"), "{everything}");
