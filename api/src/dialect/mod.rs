@@ -5,4 +5,5 @@ pub(crate) mod barman;
 pub(crate) mod jsonapi;
 pub(crate) mod native;
 pub(crate) mod pg_user_api;
+mod refused;
 pub(crate) mod table;

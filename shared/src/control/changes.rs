@@ -34,6 +34,25 @@ pub struct NewTarget {
 }
 
 impl NewTarget {
+    /// The target that is all that. What it does not say is as it was, or as in a target that was made at `at`.
+    pub fn as_target(&self, before: Option<&Target>, at: Timestamp) -> Target {
+        let Self { key, host, login, sslmode, ca_file, lock_database, active, notes } = self.clone();
+        Target {
+            key,
+            host,
+            login,
+            sslmode,
+            ca_file,
+            lock_database,
+            active,
+            notes,
+            is_trusted: before.is_some_and(|target| target.is_trusted),
+            revision: before.map_or(1, |target| target.revision),
+            created_at: before.map_or(at, |target| target.created_at),
+            updated_at: before.map_or(at, |target| target.updated_at),
+        }
+    }
+
     /// Whether a target is all that already.
     pub fn describes(&self, target: &Target) -> bool {
         let Self { key, host, login, sslmode, ca_file, lock_database, active, notes } = self;
@@ -183,20 +202,8 @@ pub(super) fn check_revision(found: Option<&Target>, expected: Option<i64>) -> R
 
 /// The target as it will be: what is there when that is the same, else the next revision of it.
 pub(super) fn wanted(new: &NewTarget, before: Option<&Target>, is_trusted: bool, at: Timestamp) -> Target {
-    let mut target = Target {
-        key: new.key.clone(),
-        host: new.host.clone(),
-        login: new.login.clone(),
-        sslmode: new.sslmode,
-        ca_file: new.ca_file.clone(),
-        lock_database: new.lock_database.clone(),
-        active: new.active,
-        notes: new.notes.clone(),
-        is_trusted,
-        revision: before.map_or(1, |target| target.revision),
-        created_at: before.map_or(at, |target| target.created_at),
-        updated_at: before.map_or(at, |target| target.updated_at),
-    };
+    let mut target = new.as_target(before, at);
+    target.is_trusted = is_trusted;
     if let Some(before) = before.filter(|before| **before != target) {
         target.revision = before.revision + 1;
         target.updated_at = at;

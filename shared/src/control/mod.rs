@@ -38,7 +38,7 @@ mod tls;
 mod trouble;
 mod trust;
 mod unread;
-mod webhooks;
+pub mod webhooks;
 
 pub use account_changes::{AccountChange, AccountEnd, NewAccount};
 pub use accounts::Account;
@@ -58,8 +58,7 @@ pub use secrets::{Take, Taken};
 pub use switches::Switch;
 pub use trust::TrustedHost;
 pub use webhooks::{
-    Attempted, CallbackKey, Delivery, DeliveryFilter, Due as DueDelivery, Ended as EndedDelivery, Endpoint,
-    Outbox, Recorded as RecordedAttempts, RuleEndpoint, SealedKeys, Verdict as DeliveryVerdict,
+    Attempted, CallbackKey, Delivery, DeliveryFilter, Endpoint, Outbox, RuleEndpoint, SealedKeys,
 };
 
 use std::sync::Arc;

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::Either;
 use jiff::Timestamp;
-use rolecall_shared::control::{DeliveryVerdict as Verdict, DueDelivery as Due, EndedDelivery as Ended};
+use rolecall_shared::control::webhooks::{Due, Ended, Verdict};
 use rolecall_shared::domain::webhook::EndpointScope;
 use rolecall_shared::failpoints::{Failpoint, reach};
 use rolecall_shared::outbound::{Attempt, Post};

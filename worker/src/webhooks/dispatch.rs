@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use rolecall_shared::control::DueDelivery as Due;
+use rolecall_shared::control::webhooks::Due;
 use rolecall_shared::domain::Failure;
 use rolecall_shared::retry::Delays;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc};

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rolecall_shared::control::{DeliveryVerdict as Verdict, DueDelivery as Due, EndedDelivery as Ended};
+use rolecall_shared::control::webhooks::{Due, Ended, Verdict};
 use rolecall_shared::retry::Delays;
 use tokio::sync::{Notify, OwnedSemaphorePermit, mpsc};
 use uuid::Uuid;

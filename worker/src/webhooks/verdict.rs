@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use rolecall_shared::config;
-use rolecall_shared::control::DeliveryVerdict as Verdict;
+use rolecall_shared::control::webhooks::Verdict;
 use rolecall_shared::outbound::{Attempt, Trouble};
 use rolecall_shared::retry;
 

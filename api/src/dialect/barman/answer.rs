@@ -1,15 +1,15 @@
 //! Results and failures in this dialect's form.
 
+use std::time::Duration;
+
 use axum::Json;
-use axum::http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
-use axum::http::{HeaderValue, StatusCode};
+use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use rolecall_shared::domain::{Code, Failure};
 use serde_json::{Value, json};
 
 use crate::dialect::native::problem;
-
-const CHALLENGE: HeaderValue = HeaderValue::from_static("Basic realm=\"rolecall\"");
+use crate::dialect::refused::with_headers;
 
 /// A result.
 pub(super) fn done(list: &Value) -> Response {
@@ -22,7 +22,7 @@ pub(super) struct Refusal {
     status: StatusCode,
     kind: &'static str,
     message: String,
-    retry_after: Option<u64>,
+    retry_after: Option<Duration>,
 }
 
 impl Refusal {
@@ -54,7 +54,7 @@ impl From<Failure> for Refusal {
         let found = known.into_iter().find(|(code, ..)| *code == failure.code());
         let (_, status, kind) = found.unwrap_or((failure.code(), status, failure.code().as_str()));
         let message = if faults.is_empty() { failure.detail().to_owned() } else { faults.join("; ") };
-        let retry_after = failure.retry_delay().map(|delay| delay.as_secs().max(1));
+        let retry_after = failure.retry_delay();
         Self { status, kind, message, retry_after }
     }
 }
@@ -62,13 +62,6 @@ impl From<Failure> for Refusal {
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
         let body = json!({ "status_code": self.status.as_u16(), "type": self.kind, "message": self.message });
-        let mut response = (self.status, Json(body)).into_response();
-        if self.status == StatusCode::UNAUTHORIZED {
-            response.headers_mut().insert(WWW_AUTHENTICATE, CHALLENGE);
-        }
-        if let Some(seconds) = self.retry_after {
-            response.headers_mut().insert(RETRY_AFTER, seconds.into());
-        }
-        response
+        with_headers((self.status, Json(body)).into_response(), self.retry_after)
     }
 }

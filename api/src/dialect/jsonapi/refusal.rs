@@ -1,16 +1,17 @@
 //! Failures in this dialect's form: `{"errors":[{"detail":…}]}`.
 
+use std::time::Duration;
+
 use axum::Json;
-use axum::http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
-use axum::http::{HeaderValue, StatusCode};
+use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use rolecall_shared::domain::{Class, Failure};
 use serde_json::json;
 
 use crate::auth::{Caller, Via};
 use crate::dialect::native::problem;
+use crate::dialect::refused::with_headers;
 
-const CHALLENGE: HeaderValue = HeaderValue::from_static("Basic realm=\"rolecall\"");
 /// One text for everybody who may not, as the model has it.
 const DENIED: &str = "Access denied";
 
@@ -19,7 +20,7 @@ const DENIED: &str = "Access denied";
 pub(super) struct Refusal {
     status: StatusCode,
     details: Vec<String>,
-    retry_after: Option<u64>,
+    retry_after: Option<Duration>,
 }
 
 impl Refusal {
@@ -71,7 +72,7 @@ impl From<&Failure> for Refusal {
         } else {
             faults.iter().map(|fault| format!("{}: {}", fault.field, fault.detail)).collect()
         };
-        let retry_after = failure.retry_delay().map(|delay| delay.as_secs().max(1));
+        let retry_after = failure.retry_delay();
         Self { status, details, retry_after }
     }
 }
@@ -85,13 +86,6 @@ impl From<Failure> for Refusal {
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
         let errors: Vec<_> = self.details.into_iter().map(|detail| json!({ "detail": detail })).collect();
-        let mut response = (self.status, Json(json!({ "errors": errors }))).into_response();
-        if self.status == StatusCode::UNAUTHORIZED {
-            response.headers_mut().insert(WWW_AUTHENTICATE, CHALLENGE);
-        }
-        if let Some(seconds) = self.retry_after {
-            response.headers_mut().insert(RETRY_AFTER, seconds.into());
-        }
-        response
+        with_headers((self.status, Json(json!({ "errors": errors }))).into_response(), self.retry_after)
     }
 }

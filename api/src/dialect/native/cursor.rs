@@ -1,5 +1,7 @@
 //! Opaque cursors: where the next page of a list begins.
 
+use std::str::FromStr;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use rolecall_shared::domain::{Code, Failure};
@@ -58,8 +60,14 @@ pub(super) fn read<const N: usize>(list: &str, cursor: &str) -> Result<[String; 
     key.try_into().map_err(|_| malformed())
 }
 
+/// The same where a key is one id.
+pub(super) fn read_id<T: FromStr>(list: &str, cursor: &str) -> Result<T, Failure> {
+    let [id] = read(list, cursor)?;
+    id.parse().map_err(|_| malformed())
+}
+
 /// The failure for everything that is no cursor of its list.
-pub(super) fn malformed() -> Failure {
+fn malformed() -> Failure {
     Failure::new(Code::MalformedRequest, "`cursor` is not one that this list has given.")
 }
 

@@ -115,12 +115,11 @@ pub(super) async fn list(
     params: Params,
 ) -> Result<Json<Page<DeliveryBody>>, Problem> {
     let limit = params.limit()?;
-    let before = params.text("cursor")?.map(|cursor| before(&cursor)).transpose()?;
+    let before = params.text("cursor")?.map(|cursor| cursor::read_id(LIST, &cursor)).transpose()?;
     let filter = DeliveryFilter {
         state: params.parsed("state", str::parse)?,
         name: params.parsed("event", event_name)?,
-        ticket: params
-            .parsed("ticket", |text| text.parse::<TicketId>().map_err(|_| "must be a ticket's id"))?,
+        ticket: params.parsed("ticket", ticket)?,
         from: params.parsed("from", time)?,
         to: params.parsed("to", time)?,
     };
@@ -129,11 +128,6 @@ pub(super) async fn list(
     let is_own = endpoint.owner == caller.owner;
     let key = |delivery: &Delivery| vec![delivery.id.to_string()];
     Ok(Json(Page::of(LIST, found, limit, key, |delivery| DeliveryBody::of(delivery, is_own))))
-}
-
-fn before(cursor: &str) -> Result<i64, Failure> {
-    let [id] = cursor::read(LIST, cursor)?;
-    id.parse().map_err(|_| cursor::malformed())
 }
 
 fn event_name(text: &str) -> Result<String, &'static str> {
@@ -217,10 +211,13 @@ pub(super) async fn replay(
     Ok((StatusCode::ACCEPTED, Json(ReplayedBody { replayed })).into_response())
 }
 
+fn ticket(text: &str) -> Result<TicketId, &'static str> {
+    text.parse().map_err(|_| "must be a ticket's id")
+}
+
 fn filter(map: &Map<String, Value>) -> Result<DeliveryFilter, Failure> {
     use rolecall_shared::domain::webhook::DeliveryState;
     let fields = Fields::of(map);
-    let ticket = |text: &str| text.parse::<TicketId>().map_err(|_| "must be a ticket's id");
     let filter = DeliveryFilter {
         state: fields.parsed("state", fields.text("state"), str::parse).or(Some(DeliveryState::Failed)),
         name: fields.parsed("event", fields.text("event"), event_name),

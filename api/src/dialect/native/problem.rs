@@ -10,6 +10,8 @@ use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
 use utoipa::{PartialSchema, ToSchema};
 
+use crate::dialect::refused::whole_seconds;
+
 /// RFC 7617: the charset tells a browser to send UTF-8.
 const CHALLENGE: HeaderValue = HeaderValue::from_static(r#"Basic realm="rolecall", charset="UTF-8""#);
 
@@ -164,9 +166,7 @@ impl IntoResponse for Problem {
             headers.append(WWW_AUTHENTICATE, BEARER);
         }
         if let Some(delay) = failure.retry_delay() {
-            // Whole seconds, upwards: a shorter wait would be refused again.
-            let seconds = delay.as_secs() + u64::from(delay.subsec_nanos() > 0);
-            headers.insert(RETRY_AFTER, HeaderValue::from(seconds.max(1)));
+            headers.insert(RETRY_AFTER, whole_seconds(delay).into());
         }
         response
     }

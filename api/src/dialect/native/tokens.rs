@@ -11,7 +11,6 @@ use rolecall_shared::control::ApiToken;
 use rolecall_shared::domain::Failure;
 use serde::Serialize;
 use utoipa::ToSchema;
-use uuid::Uuid;
 
 use super::body::JsonObject;
 use super::cursor::{self, Page};
@@ -146,16 +145,11 @@ pub(super) async fn list(
     params: Params,
 ) -> Result<Json<Page<TokenBody>>, Problem> {
     let limit = params.limit()?;
-    let after = params.text("cursor")?.map(|cursor| after(&cursor)).transpose()?;
+    let after = params.text("cursor")?.map(|cursor| cursor::read_id(LIST, &cursor)).transpose()?;
     let account = params.text("account")?;
     params.finish()?;
     let found = tokens::list(&caller, &app, account.as_deref(), after, limit + 1).await?;
     Ok(Json(Page::of(LIST, found, limit, |token| vec![token.id.to_string()], TokenBody::from)))
-}
-
-fn after(cursor: &str) -> Result<Uuid, Failure> {
-    let [id] = cursor::read(LIST, cursor)?;
-    id.parse().map_err(|_| cursor::malformed())
 }
 
 /// Revoke an API token: yours, or anybody's with `accounts`.

@@ -13,7 +13,6 @@ use rolecall_shared::domain::Failure;
 use rolecall_shared::domain::webhook::EndpointState;
 use serde::Serialize;
 use utoipa::ToSchema;
-use uuid::Uuid;
 
 use super::body::{JsonObject, OptionalJsonObject};
 use super::cursor::{self, Page};
@@ -82,7 +81,7 @@ pub(super) async fn list(
     params: Params,
 ) -> Result<Json<Page<WebhookBody>>, Problem> {
     let limit = params.limit()?;
-    let after = params.text("cursor")?.map(|cursor| after(&cursor)).transpose()?;
+    let after = params.text("cursor")?.map(|cursor| cursor::read_id(LIST, &cursor)).transpose()?;
     let account = params.text("account")?;
     params.finish()?;
     let found = webhooks::list(&caller, &app, account.as_deref(), after, limit + 1).await?;
@@ -94,11 +93,6 @@ pub(super) async fn list(
         |webhook| shown(&caller, webhook),
     );
     Ok(Json(page))
-}
-
-fn after(cursor: &str) -> Result<Uuid, Failure> {
-    let [id] = cursor::read(LIST, cursor)?;
-    id.parse().map_err(|_| cursor::malformed())
 }
 
 /// A webhook.

@@ -12,6 +12,7 @@ use serde_json::ser::Formatter;
 use serde_json::{Value, json};
 
 use crate::dialect::native::problem;
+use crate::dialect::refused::whole_seconds;
 
 /// A result.
 pub(super) fn done(body: &Value) -> Response {
@@ -114,7 +115,7 @@ impl From<Failure> for Refusal {
         let retries = [StatusCode::TOO_MANY_REQUESTS, StatusCode::SERVICE_UNAVAILABLE].contains(&status);
         let delay = failure.retry_delay().filter(|_| retries);
         let refusal = Self::new(status, text(&failure), failure.ticket());
-        Self { retry_after: delay.map(|delay| delay.as_secs().max(1)), ..refusal }
+        Self { retry_after: delay.map(whole_seconds), ..refusal }
     }
 }
 

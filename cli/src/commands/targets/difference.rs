@@ -161,18 +161,7 @@ fn each<T>(text: &mut String, items: &[T], line: impl Fn(&T) -> String) {
 
 /// The fields that are another than before. That a password was given anew is said, and never which.
 fn differing(before: &Target, new: &NewTarget) -> Changes {
-    let now = Target {
-        key: new.key.clone(),
-        host: new.host.clone(),
-        login: new.login.clone(),
-        sslmode: new.sslmode,
-        ca_file: new.ca_file.clone(),
-        lock_database: new.lock_database.clone(),
-        active: new.active,
-        notes: new.notes.clone(),
-        ..before.clone()
-    };
-    let (old, now) = (facts(before), facts(&now));
+    let (old, now) = (facts(before), facts(&new.as_target(Some(before), before.updated_at)));
     now.into_iter()
         .filter_map(|(field, now)| {
             let old = old.get(&field).cloned().unwrap_or_default();
