@@ -5,8 +5,8 @@ use std::fs::{self, File};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, OnceLock};
 use std::time::Duration;
 
 use crate::eventually::within;
@@ -45,6 +45,8 @@ pub struct Process {
     child: Mutex<Child>,
     pid: u32,
     log: PathBuf,
+    // Looked up in the log once, which gets longer with every request.
+    url: OnceLock<String>,
     http: reqwest::Client,
 }
 
@@ -73,7 +75,7 @@ impl Process {
             .spawn()
             .expect("the binary can be run");
         let http = reqwest::Client::builder().no_proxy().timeout(PATIENCE).build().expect("a plain client");
-        Self { role, pid: child.id(), child: Mutex::new(child), log, http }
+        Self { role, pid: child.id(), child: Mutex::new(child), log, url: OnceLock::new(), http }
     }
 
     /// Waits for `/readyz` to answer 200.
@@ -110,11 +112,15 @@ impl Process {
     }
 
     fn find_url(&self) -> Option<String> {
+        if let Some(url) = self.url.get() {
+            return Some(url.clone());
+        }
         let part = match self.role {
             Role::Api | Role::Serve => "api",
             Role::Worker => "worker",
         };
-        self.address(part).map(|address| format!("http://{address}"))
+        let url = format!("http://{}", self.address(part)?);
+        Some(self.url.get_or_init(|| url).clone())
     }
 
     /// The address on which a part of it (`api`, `api-tls`, `worker`) listens, once it does.

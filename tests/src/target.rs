@@ -95,6 +95,14 @@ impl Target {
         connect(config.dbname(database)).await.expect("the superuser may log in")
     }
 
+    /// Keeps the server's next role from being made or changed, until the session is dropped.
+    pub async fn lock_roles(&self) -> Client {
+        let session = self.superuser("postgres").await;
+        let lock = "BEGIN; LOCK TABLE pg_authid IN SHARE ROW EXCLUSIVE MODE";
+        session.batch_execute(lock).await.expect("a superuser may lock any table");
+        session
+    }
+
     /// A session as the role that Rolecall logs in as.
     pub async fn dba(&self, database: &str) -> Client {
         let [user, password] = &self.dba;

@@ -145,10 +145,7 @@ impl Scene {
         self.black_hole.swallow().await;
         self.refusing.refuse().await;
         self.client.target_act("dev", &self.target(PAUSED).database, "pause").await.expect(200);
-        let lock = self.target(LOCKED).superuser("postgres").await;
-        let statement = "BEGIN; LOCK TABLE pg_authid IN SHARE ROW EXCLUSIVE MODE";
-        lock.batch_execute(statement).await.expect("a superuser may lock any table");
-        lock
+        self.target(LOCKED).lock_roles().await
     }
 
     /// They were sick all the time, and the black hole kept a lane no longer than a connection may take.

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use rolecall_shared::failpoints::Failpoint;
+use serde_json::Value;
 use tempfile::TempDir;
 
 pub use builder::Builder;
@@ -121,6 +122,18 @@ impl Installation {
     /// Runs a command of the binary to its end, for example `["keys", "list"]`.
     pub fn run(&self, arguments: &[&str]) -> Output {
         run(&self.environment(), self.dir.path(), arguments)
+    }
+
+    /// Runs a command of the binary, which must succeed, and reads its JSON; it must be told `--json`.
+    pub fn command_json(&self, arguments: &[&str]) -> Value {
+        let out = run_well(&self.environment(), self.dir(), arguments);
+        serde_json::from_str(&out).expect("the command prints JSON")
+    }
+
+    /// Makes an account as an operator makes one, with options such as `["--access", "read:*/*:*"]`; its password.
+    pub fn make_account(&self, name: &str, options: &[&str]) -> String {
+        let made = self.command_json(&[&["accounts", "create", name, "--json"][..], options].concat());
+        made["password"].as_str().expect("a password").to_owned()
     }
 
     /// A caller with the bootstrap account.

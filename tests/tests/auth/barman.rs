@@ -4,12 +4,12 @@ use rolecall_tests::client::send;
 use rolecall_tests::{Installation, Running};
 use serde_json::json;
 
-use crate::people::{account, get};
+use crate::people::get;
 
 #[tokio::test]
 async fn every_documented_call_works_and_lists_are_never_evaluated() {
     let rolecall: Running = Installation::builder("barman").set("legacy.get_writes", "true").start().await;
-    let password = account(&rolecall, "memin", &["--admin"]);
+    let password = rolecall.make_account("memin", &["--admin"]);
     let admin = rolecall.client.as_account("memin", &password);
     let token = admin.get("/auth/token").await.expect(200);
     get(&rolecall.api.url(), "/api/v2/targets", token.text("token")).await.expect(200);

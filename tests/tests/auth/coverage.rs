@@ -9,7 +9,7 @@ use rolecall_tests::client::{Answer, send};
 use rolecall_tests::{Client, Installation, Running};
 use serde_json::{Value, json};
 
-use crate::people::{account, bearer, run, with_rights};
+use crate::people::{bearer, with_rights};
 
 /// A route, the pattern that opens it (none: everybody who is somebody), and the statuses without the right, with it, and
 /// for an administrator. All bodies are empty objects and all names in paths stand for nothing that exists, so that nothing
@@ -141,9 +141,9 @@ async fn every_route_is_open_to_exactly_those_who_may() {
     let rolecall = Installation::builder("coverage").set("auth.logins_per_minute", "100000").start().await;
     let client = &rolecall.client;
     let without = with_rights(&rolecall, client, "without", &[]);
-    let admin = client.as_account("admin", &account(&rolecall, "admin", &["--admin"]));
+    let admin = client.as_account("admin", &rolecall.make_account("admin", &["--admin"]));
     let closed = with_rights(&rolecall, client, "closed", &["*:*/*:*"]);
-    run(&rolecall, &["accounts", "set", "closed", "--disable", "--json"]);
+    rolecall.command_json(&["accounts", "set", "closed", "--disable", "--json"]);
     let ended = ended_session(&rolecall);
 
     for (number, row) in TABLE.iter().enumerate() {

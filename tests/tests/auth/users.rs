@@ -5,12 +5,10 @@ use rolecall_tests::Running;
 use rolecall_tests::client::send;
 use serde_json::{Value, json};
 
-use crate::people::account;
-
 #[tokio::test]
 async fn every_documented_request_is_answered_as_documented() {
     let rolecall = Running::start("users").await;
-    let admin = rolecall.client.as_account("admin", &account(&rolecall, "admin", &["--admin"]));
+    let admin = rolecall.client.as_account("admin", &rolecall.make_account("admin", &["--admin"]));
     let new = json!({ "data": { "id": "my-user", "type": "inet",
                                 "attributes": { "password": "my-password-1", "account": "basic" } } });
     admin.post("/v1/users/inet", &new).await.expect(204);

@@ -9,7 +9,7 @@ use rolecall_tests::process::Role;
 use rolecall_tests::{Installation, Running, eventually};
 use serde_json::{Value, json};
 
-use crate::people::{account, bearer, get, run, with_rights};
+use crate::people::{bearer, get, with_rights};
 
 const SOON: Duration = Duration::from_secs(10);
 
@@ -69,7 +69,7 @@ async fn a_session_ends_by_itself_by_its_owner_and_with_its_account_s_password()
     let file = rolecall.dir().join("another");
     std::fs::write(&file, "another good password\n").expect("a file");
     let path = file.to_str().expect("UTF-8");
-    run(&rolecall, &["accounts", "set", "ci", "--password-file", path, "--json"]);
+    rolecall.command_json(&["accounts", "set", "ci", "--password-file", path, "--json"]);
     eventually("the session to be over", SOON, async || {
         (get(&url, "/api/v2/targets", session.text("token")).await.status == 401).then_some(())
     })
@@ -105,10 +105,7 @@ async fn a_second_unix_account_is_let_in_over_the_socket_and_is_itself() {
         (status, serde_json::from_str::<Value>(&body).unwrap_or_default())
     };
     assert_eq!(asked("/auth/user").0, "401", "nobody has enabled it");
-    crate::people::run(
-        &rolecall,
-        &["accounts", "create", NAME, "--unix", "--access", "read:*/*:*", "--json"],
-    );
+    rolecall.command_json(&["accounts", "create", NAME, "--unix", "--access", "read:*/*:*", "--json"]);
     let (status, body) = asked("/auth/user");
     assert_eq!((status.as_str(), &body["list"]["username"]), ("200", &json!(NAME)), "{body}");
     assert_eq!(asked("/api/v2/targets").0, "200");
@@ -117,14 +114,14 @@ async fn a_second_unix_account_is_let_in_over_the_socket_and_is_itself() {
     // The name alone, over the network, is nothing.
     let client = rolecall.client(&api).as_account(NAME, "");
     client.get("/auth/user").await.expect(401);
-    run(&rolecall, &["accounts", "set", NAME, "--disable", "--json"]);
+    rolecall.command_json(&["accounts", "set", NAME, "--disable", "--json"]);
     eventually("it to be closed", SOON, async || (asked("/auth/user").0 == "401").then_some(())).await;
 }
 
 #[tokio::test]
 async fn who_fails_is_slowed_down_and_an_owner_at_work_is_not() {
     let rolecall = Running::start("failures").await;
-    let password = account(&rolecall, "ci", &["--access", "read:*/*:*"]);
+    let password = rolecall.make_account("ci", &["--access", "read:*/*:*"]);
     let (right, wrong) =
         (rolecall.client.as_account("ci", &password), rolecall.client.as_account("ci", "wrong"));
     let nobody = rolecall.client.as_account("nobody", "wrong");

@@ -5,9 +5,8 @@ use reqwest::Method;
 use rolecall_shared::control::Settlement;
 use rolecall_shared::domain::{Clock, Period, SystemClock};
 use rolecall_tests::client::{Answer, send};
-use rolecall_tests::installation::run_well;
 use rolecall_tests::{Client, Running};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::scene::{MONTH, Scene, jobs};
 
@@ -99,13 +98,7 @@ async fn faults_of_the_original_are_not_kept() {
     send(http.post(format!("{}/history/list", scene.api.url())).bearer_auth(&barman.token)).await.expect(405);
 
     // A ticket opens nothing for somebody else.
-    let out = run_well(
-        &scene.rolecall.environment(),
-        scene.rolecall.dir(),
-        &["accounts", "create", "qa", "--json"],
-    );
-    let made: Value = serde_json::from_str(&out).unwrap();
-    let qa = scene.client.as_account("qa", made["password"].as_str().unwrap());
+    let qa = scene.client.as_account("qa", &scene.rolecall.make_account("qa", &[]));
     let qa = Barman::new(&scene.api.url(), &qa).await;
     let own = qa.get("/history/list?past=202503").await.expect(200);
     assert_eq!(own.list("list").len(), 1, "{own}");

@@ -3,7 +3,6 @@
 use rolecall_shared::control::Settlement;
 use rolecall_shared::domain::ticket::State;
 use rolecall_tests::Client;
-use rolecall_tests::installation::run_well;
 use serde_json::{Value, json};
 
 use crate::scene::{JOBS, MONTH, Scene, of_page, tickets};
@@ -171,12 +170,9 @@ async fn what_cannot_be_read_is_refused() {
 
 /// An account with these patterns.
 fn account(scene: &Scene, name: &str, access: &[&str], deny: &[&str]) -> Client {
-    let mut command = vec!["accounts", "create", name, "--json"];
-    command.extend(access.iter().flat_map(|pattern| ["--access", pattern]));
-    command.extend(deny.iter().flat_map(|pattern| ["--deny", pattern]));
-    let out = run_well(&scene.rolecall.environment(), scene.rolecall.dir(), &command);
-    let made: Value = serde_json::from_str(&out).unwrap();
-    scene.client.as_account(name, made["password"].as_str().unwrap())
+    let mut options: Vec<_> = access.iter().flat_map(|pattern| ["--access", pattern]).collect();
+    options.extend(deny.iter().flat_map(|pattern| ["--deny", pattern]));
+    scene.client.as_account(name, &scene.rolecall.make_account(name, &options))
 }
 
 #[tokio::test]

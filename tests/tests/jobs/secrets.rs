@@ -6,20 +6,16 @@ use std::process::Command;
 use redis::AsyncCommands;
 use reqwest::Method;
 use rolecall_tests::client::send;
-use rolecall_tests::installation::run_well;
 use rolecall_tests::{Client, Installation, Running, eventually};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::scene::{SOON, create, make, pause, resume};
 
 /// A second account, made as an operator makes one.
 pub(crate) fn second_account(rolecall: &Installation, client: &Client, name: &str) -> (Client, String) {
     let rights = ["--access", "submit:*/*:*", "--access", "reveal:*/*:*"];
-    let command = [&["accounts", "create", name, "--json"][..], &rights].concat();
-    let out = run_well(&rolecall.environment(), rolecall.dir(), &command);
-    let made: Value = serde_json::from_str(&out).unwrap();
-    let password = made["password"].as_str().unwrap();
-    (client.as_account(name, password), password.to_owned())
+    let password = rolecall.make_account(name, &rights);
+    (client.as_account(name, &password), password)
 }
 
 /// A connection to the installation's Redis.

@@ -6,10 +6,8 @@ use std::collections::BTreeMap;
 use futures_util::StreamExt;
 use futures_util::future::join_all;
 use futures_util::stream;
-use rolecall_tests::installation::run_well;
 use rolecall_tests::process::Role;
 use rolecall_tests::{Client, Installation, Running, Target};
-use serde_json::Value;
 
 use crate::scene::{audited, call, password};
 
@@ -59,11 +57,8 @@ async fn equal_creates_meet_over_all_processes() {
 async fn a_burst_of_an_account_proves_who_it_is_once() {
     let rolecall = Running::start("legacy-account").await;
     let target = rolecall.target(1);
-    let command =
-        ["accounts", "create", "ci", "--json", "--access", "submit:*/*:*", "--access", "reveal:*/*:*"];
-    let made: Value =
-        serde_json::from_str(&run_well(&rolecall.environment(), rolecall.dir(), &command)).unwrap();
-    let ci = rolecall.client.as_account("ci", made["password"].as_str().unwrap());
+    let rights = ["--access", "submit:*/*:*", "--access", "reveal:*/*:*"];
+    let ci = rolecall.client.as_account("ci", &rolecall.make_account("ci", &rights));
     let role = rolecall.role("twin");
     let (words, passwords) = at_once(&[&ci], "devqa", &role, target, 500).await;
     assert_eq!((words["user created"], words["user already exists"]), (1, 499));

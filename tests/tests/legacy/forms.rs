@@ -1,7 +1,6 @@
 //! The forms of the original, methods and refusals included, and where they differ on purpose.
 
 use reqwest::Method;
-use rolecall_tests::installation::run_well;
 use rolecall_tests::{Client, Installation, Running};
 use serde_json::Value;
 
@@ -218,10 +217,7 @@ async fn rights_count_here_as_everywhere() {
     let dev = format!("dev/{}", target.database);
     let account = |name: &str, access: &[&str]| -> Client {
         let more: Vec<_> = access.iter().flat_map(|pattern| ["--access", pattern]).collect();
-        let command = [&["accounts", "create", name, "--json"][..], &more].concat();
-        let made: Value =
-            serde_json::from_str(&run_well(&rolecall.environment(), rolecall.dir(), &command)).unwrap();
-        rolecall.client.as_account(name, made["password"].as_str().unwrap())
+        rolecall.client.as_account(name, &rolecall.make_account(name, &more))
     };
     let reader = account("reader", &[&format!("read:{dev}:*")]);
     let registry = get(&reader, "/api/v1/registry").await.expect(200);

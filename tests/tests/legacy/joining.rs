@@ -1,6 +1,5 @@
 //! The same create again: it joins the job that is there while anything of it is left, and only its owner's.
 
-use rolecall_tests::installation::run_well;
 use rolecall_tests::process::Role;
 use rolecall_tests::{Answer, Installation, Running};
 use serde_json::Value;
@@ -57,11 +56,8 @@ async fn a_role_that_was_dropped_is_made_again() {
 async fn other_requests_and_other_owners_do_not_join() {
     let rolecall = impatient("legacy-others").await;
     let (client, target) = (&rolecall.client, rolecall.target(1));
-    let command =
-        ["accounts", "create", "second", "--json", "--access", "submit:*/*:*", "--access", "reveal:*/*:*"];
-    let made: Value =
-        serde_json::from_str(&run_well(&rolecall.environment(), rolecall.dir(), &command)).unwrap();
-    let second = client.as_account("second", made["password"].as_str().unwrap());
+    let rights = ["--access", "submit:*/*:*", "--access", "reveal:*/*:*"];
+    let second = client.as_account("second", &rolecall.make_account("second", &rights));
     let role = rolecall.role("ada");
     pause(client, target).await;
     let ticket = too_late(&rolecall, "devqa", &role).await;

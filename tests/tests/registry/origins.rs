@@ -51,9 +51,8 @@ async fn roles_say_who_made_them() {
 
     // Another target of the server shows the role, and not through which target it was made to who may not read that.
     client.put_target("qa", database, &target.registration()).await.expect(201);
-    let output = rolecall.run(&["accounts", "create", "reader", "--access", "read:qa/*:*", "--json"]);
-    let account: Value = serde_json::from_slice(&output.stdout).unwrap();
-    let reader = client.as_account("reader", account["password"].as_str().unwrap());
+    let password = rolecall.make_account("reader", &["--access", "read:qa/*:*"]);
+    let reader = client.as_account("reader", &password);
     let seen = reader.role("qa", database, &made).await.expect(200);
     let mut less = ours;
     less[4] = Value::Null;

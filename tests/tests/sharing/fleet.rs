@@ -7,7 +7,7 @@ use futures_util::future::join_all;
 use futures_util::{StreamExt, stream};
 use rolecall_tests::client::send;
 use rolecall_tests::process::{Process, Role};
-use rolecall_tests::{Client as Caller, Installation, PrivateStack, Settled, eventually};
+use rolecall_tests::{Client as Caller, Installation, PrivateStack, Settled, Target, eventually};
 use tokio_postgres::Client;
 
 const WORKERS: usize = 3;
@@ -91,13 +91,7 @@ impl Fleet {
 
     /// Keeps every host's next role from being made, until the sessions are dropped.
     pub(crate) async fn lock_roles(&self) -> Vec<Client> {
-        join_all(self.targets().iter().map(async |target| {
-            let session = target.superuser("postgres").await;
-            let lock = "BEGIN; LOCK TABLE pg_authid IN SHARE ROW EXCLUSIVE MODE";
-            session.batch_execute(lock).await.expect("a superuser may lock any table");
-            session
-        }))
-        .await
+        join_all(self.targets().iter().map(Target::lock_roles)).await
     }
 
     /// The hosts on which each worker is amid a transaction, once there is one on most hosts: a lane that has waited too

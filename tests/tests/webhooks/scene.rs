@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use rolecall_shared::domain::{Clock as _, SystemClock};
 use rolecall_shared::seal::{ReceivedWebhook, VerifyingKey, WEBHOOK_TOLERANCE, WebhookFault, verify_webhook};
-use rolecall_tests::installation::{Builder, run_well};
+use rolecall_tests::installation::Builder;
 use rolecall_tests::{Answer, Client, Heard, Installation, Running, eventually};
 use serde_json::{Value, json};
 
@@ -47,15 +47,13 @@ impl Scene {
 
     /// An account with these rights.
     pub(crate) fn account(&self, name: &str, access: &[&str]) -> Client {
-        let more = access.iter().flat_map(|pattern| ["--access", pattern]);
-        let command: Vec<&str> = ["accounts", "create", name, "--json"].into_iter().chain(more).collect();
-        let made = self.command(&command);
-        self.client.as_account(name, made["password"].as_str().expect("a password"))
+        let options: Vec<_> = access.iter().flat_map(|pattern| ["--access", pattern]).collect();
+        self.client.as_account(name, &self.make_account(name, &options))
     }
 
     /// Runs a command that must succeed and reads its JSON.
     pub(crate) fn command(&self, command: &[&str]) -> Value {
-        serde_json::from_str(&run_well(&self.environment(), self.dir(), command)).expect("JSON")
+        self.command_json(command)
     }
 
     /// Makes a role; the ticket.

@@ -8,7 +8,6 @@ use futures_util::stream::{self, StreamExt as _};
 use reqwest::RequestBuilder;
 use reqwest::header::AUTHORIZATION;
 use rolecall_tests::client::send;
-use rolecall_tests::installation::run_well;
 use rolecall_tests::process::Role;
 use rolecall_tests::{Client, Installation, Process};
 use serde_json::json;
@@ -42,14 +41,8 @@ impl Scene {
         open.ready().await;
         let target = rolecall.target(1);
         rolecall.client(&api).put_target("dev", &target.database, &target.registration()).await.expect(201);
-        let made = run_well(
-            &rolecall.environment(),
-            rolecall.dir(),
-            &["accounts", "create", "ci", "--access", "*:*/*:*", "--json"],
-        );
-        let made: serde_json::Value = serde_json::from_str(&made).expect("JSON");
-        let password = made["password"].as_str().expect("a password");
-        let request = Client::new(&api.url(), "ci", password).request(reqwest::Method::GET, "/");
+        let password = rolecall.make_account("ci", &["--access", "*:*/*:*"]);
+        let request = Client::new(&api.url(), "ci", &password).request(reqwest::Method::GET, "/");
         let header =
             request.build().expect("a request").headers()[AUTHORIZATION].to_str().expect("ASCII").to_owned();
         Self { rolecall, api, open, basic: Proof { name: "Basic", header } }
@@ -90,7 +83,6 @@ impl Scene {
     /// Submits per second.
     async fn round(&self, api: &Process, header: Option<&str>, name: &str) -> f64 {
         let http = reqwest::Client::builder().no_proxy().build().expect("a plain client");
-        // Once: it is looked up in the log, which every request makes longer.
         let url = api.url();
         let start = Instant::now();
         let submits =
