@@ -44,6 +44,12 @@ impl<K: Hash + Eq + Clone, V: Default> Turns<K, V> {
 }
 
 impl<K: Hash + Eq, V: Default> Line<K, V> {
+    /// How many stand in it, this one and the one whose turn it is included.
+    pub(crate) fn len(&self) -> usize {
+        // One more is the map's.
+        Arc::strong_count(&self.place).saturating_sub(1)
+    }
+
     /// Waits for one's turn, which lasts as long as what is answered; it shows what those before have left.
     pub(crate) async fn turn(&self) -> MutexGuard<'_, V> {
         self.place.lock().await

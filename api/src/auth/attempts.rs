@@ -2,8 +2,8 @@
 //!
 //! Two limits, both before anything is hashed or looked up. An address may try so many credentials in a time that were
 //! not proven lately. And after some failures an account is closed to that address for a while, longer each time;
-//! alike for accounts that do not exist. A proof that is remembered passes by both, so nobody locks out an owner who is
-//! at work, and never one who is somewhere else.
+//! alike for accounts that do not exist. Credentials that were right lately pass by both, so nobody locks out an owner who
+//! is at work, and never one who is somewhere else.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
@@ -29,10 +29,10 @@ const CAPACITY: usize = 65_536;
 /// Where somebody is, for limits: all of an IPv6 network of 64 bits is one place, since whoever has one address there has
 /// them all. None is the local socket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-struct Place(Option<IpAddr>);
+pub(super) struct Place(Option<IpAddr>);
 
 impl Place {
-    fn of(address: Option<IpAddr>) -> Self {
+    pub(super) fn of(address: Option<IpAddr>) -> Self {
         Self(address.map(|address| match address {
             IpAddr::V4(_) => address,
             IpAddr::V6(v6) => {

@@ -14,6 +14,9 @@ use super::Identity;
 
 /// How long a proof counts at most. What changes before that ends it at once, see [`Proven::forget`].
 pub(super) const LIFETIME: Duration = Duration::from_mins(1);
+/// How long it is remembered that credentials were right, which proves nothing: it only spares them the limits for those
+/// who were never right, so that nobody is locked out by a flood from the same address.
+const LATELY: Duration = Duration::from_mins(15);
 const CAPACITY: usize = 4096;
 
 /// HMAC-SHA-256 of credentials under a key that lives as long as the process: what is kept cannot be tried against a
@@ -36,6 +39,8 @@ struct Kept {
     /// Whether changes are heard of; while they are not, nothing is kept.
     hears: bool,
     proofs: HashMap<Digest, (Arc<Identity>, Instant)>,
+    /// Until when these count as right lately.
+    right: HashMap<Digest, Instant>,
 }
 
 impl Proven {
@@ -59,6 +64,12 @@ impl Proven {
         kept.proofs.get(digest).filter(|(_, until)| *until > Instant::now()).map(|(who, _)| Arc::clone(who))
     }
 
+    /// Whether these credentials were right in the last quarter of an hour; a change does not end that. It counts once:
+    /// only a proof that is kept makes it count again.
+    pub(super) fn were_right(&self, digest: &Digest) -> bool {
+        self.kept().right.remove(digest).is_some_and(|until| until > Instant::now())
+    }
+
     /// To be asked before the control database is.
     pub(super) fn epoch(&self) -> Epoch {
         Epoch(self.kept().epoch)
@@ -67,16 +78,13 @@ impl Proven {
     /// Keeps a proof for `lifetime`, unless something has changed since `begun`.
     pub(super) fn keep(&self, digest: Digest, identity: Arc<Identity>, lifetime: Duration, begun: Epoch) {
         let mut kept = self.kept();
+        let now = Instant::now();
+        make_room(&mut kept.right, |until| *until > now);
+        kept.right.insert(digest, now + LATELY);
         if !kept.hears || kept.epoch != begun.0 {
             return;
         }
-        let now = Instant::now();
-        if kept.proofs.len() >= CAPACITY {
-            kept.proofs.retain(|_, (_, until)| *until > now);
-        }
-        if kept.proofs.len() >= CAPACITY {
-            kept.proofs.clear();
-        }
+        make_room(&mut kept.proofs, |(_, until)| *until > now);
         kept.proofs.insert(digest, (identity, now + lifetime.min(LIFETIME)));
     }
 
@@ -95,6 +103,16 @@ impl Proven {
 
     fn kept(&self) -> std::sync::MutexGuard<'_, Kept> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Room for one more: what has ended goes first.
+fn make_room<V>(map: &mut HashMap<Digest, V>, counts: impl Fn(&V) -> bool) {
+    if map.len() >= CAPACITY {
+        map.retain(|_, value| counts(value));
+    }
+    if map.len() >= CAPACITY {
+        map.clear();
     }
 }
 
@@ -159,6 +177,22 @@ mod tests {
         assert!(proven.find(&proven.digest(&["b"])).is_none(), "it was read before the change");
     }
 
+    #[tokio::test(start_paused = true)]
+    async fn that_they_were_right_outlives_the_proof_and_a_change_and_counts_once() {
+        let proven = proven();
+        let (one, two) = (proven.digest(&["a"]), proven.digest(&["b"]));
+        keep(&proven, &["a"]);
+        keep(&proven, &["b"]);
+        proven.forget();
+        assert!(proven.find(&one).is_none());
+        assert!(proven.were_right(&one) && !proven.were_right(&one));
+        keep(&proven, &["a"]);
+        assert!(proven.were_right(&one));
+        assert!(!proven.were_right(&proven.digest(&["c"])));
+        tokio::time::advance(LATELY + Duration::from_secs(1)).await;
+        assert!(!proven.were_right(&two));
+    }
+
     #[test]
     fn without_hearing_of_changes_nothing_is_kept() {
         let proven = proven();
@@ -175,6 +209,6 @@ mod tests {
         for n in 0..3 * CAPACITY {
             keep(&proven, &["ci", &n.to_string()]);
         }
-        assert!(proven.kept().proofs.len() <= CAPACITY);
+        assert!(proven.kept().proofs.len() <= CAPACITY && proven.kept().right.len() <= CAPACITY);
     }
 }

@@ -13,8 +13,9 @@ use rolecall_shared::seal::ApiTokenText;
 use secrecy::{ExposeSecret, SecretString};
 use subtle::ConstantTimeEq;
 
+use super::attempts::Place;
 use super::bearer::Bearer;
-use super::hashing::{self, Hashing};
+use super::hashing::{self, Hashing, Who};
 use super::proven::{Digest, Epoch, LIFETIME, Proven};
 use super::session::{For, Generation, Opened, Read, Sessions};
 use super::{Attempts, Caller, Identity, Refusals, Via, basic, bearer};
@@ -153,7 +154,12 @@ impl Authenticator {
         if let Some(identity) = self.proven.find(&digest) {
             return Ok(identity);
         }
-        self.begin(Some(user), address, "basic")?;
+        let who = if self.proven.were_right(&digest) {
+            Who::Known
+        } else {
+            self.begin(Some(user), address, "basic")?;
+            Who::Stranger(Place::of(address))
+        };
         let epoch = self.proven.epoch();
         let account = if self.is_bootstrap(user) {
             // This name is the configuration's alone: an account of the same name in the control database would
@@ -165,7 +171,7 @@ impl Authenticator {
         let known = account.as_ref().map(|account| account.name.clone());
         // Without an account it takes as long, and the answer is no.
         let hash = account.as_ref().and_then(|account| account.password_hash.clone());
-        let is_right = self.hashing.verify(password.clone(), hash).await?;
+        let is_right = self.hashing.verify(who, password.clone(), hash).await?;
         let Some(account) = account.filter(|_| is_right) else {
             self.attempts.failed(user, address);
             self.refuse(known.as_deref(), address, ("basic", "wrong"));
@@ -192,7 +198,9 @@ impl Authenticator {
         if let Some(identity) = self.proven.find(&digest) {
             return Ok(identity);
         }
-        self.begin(None, address, "api_token")?;
+        if !self.proven.were_right(&digest) {
+            self.begin(None, address, "api_token")?;
+        }
         let epoch = self.proven.epoch();
         let now = self.clock.now();
         let Some((token, account)) = control.use_api_token(&token.hash(), now).await? else {

@@ -145,3 +145,30 @@ async fn who_fails_is_slowed_down_and_an_owner_at_work_is_not() {
     })
     .await;
 }
+
+/// A change of an account ends what was proven; a flood from the same address must not keep its owner from proving it again.
+#[tokio::test]
+async fn a_flood_from_the_same_address_locks_out_nobody_who_was_right() {
+    let rolecall = Installation::builder("flooded").set("auth.logins_per_minute", "10").start().await;
+    let password = rolecall.make_account("ci", &["--access", "read:*/*:*"]);
+    let right = rolecall.client.as_account("ci", &password);
+    right.get("/api/v2/audit").await.expect_problem(403, "forbidden");
+    let mut names = 0..;
+    let mut flood = async || {
+        eventually("the address to be refused", SOON, async || {
+            let name = format!("nobody{}", names.next().expect("a number"));
+            let answer = rolecall.client.as_account(&name, "wrong").get("/api/v2/targets").await;
+            (answer.status == 429).then_some(())
+        })
+        .await;
+    };
+    flood().await;
+    rolecall.command_json(&["accounts", "set", "ci", "--access", "audit:*/*:*", "--json"]);
+    eventually("the change to count", SOON, async || {
+        flood().await;
+        let answer = right.get("/api/v2/audit").await;
+        assert_ne!(answer.status, 429, "{answer}");
+        (answer.status == 200).then_some(())
+    })
+    .await;
+}

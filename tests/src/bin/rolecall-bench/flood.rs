@@ -3,13 +3,12 @@
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::{Duration, Instant};
 
-use futures_util::future::join;
 use futures_util::stream::{self, StreamExt as _};
 use rolecall_tests::client::send;
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::task::TaskTracker;
 
-use crate::authentication::{Scene, median};
+use crate::authentication::Scene;
 
 /// Wrong passwords in a second, and the addresses from which they come.
 const WRONG_PER_SECOND: u32 = 1_000;
@@ -32,18 +31,20 @@ enum Guesses {
 /// Prints what a flood does to the slowest of those who have the right password.
 #[expect(clippy::print_stdout, reason = "figures on a terminal are what it is for")]
 pub async fn run(scene: &Scene) {
+    // Made before anything is measured: each reads the system's certificates.
+    let owner = client(Ipv4Addr::new(127, 0, 0, 2));
+    let attackers: Vec<_> = (1..=ATTACKERS).map(|number| client(Ipv4Addr::new(127, 0, 1, number))).collect();
     for (name, guesses) in [("of one account", Guesses::OfOne), ("of a new name each time", Guesses::OfMany)]
     {
         let (mut quiet, mut flooded) = (Vec::new(), Vec::new());
         let mut sent = 0;
         for round in 0..ROUNDS {
-            quiet.push(right(scene, &format!("{name}q{round}")).await);
-            let flood = wrong(scene, guesses);
-            let (p99, count) = join(right(scene, &format!("{name}f{round}")), flood).await;
-            flooded.push(p99);
-            sent += count;
+            quiet.extend(right(scene, &owner, &format!("{name}q{round}")).await);
+            let flood = TaskTracker::new().spawn(wrong(scene.api.url(), attackers.clone(), guesses));
+            flooded.extend(right(scene, &owner, &format!("{name}f{round}")).await);
+            sent += flood.await.expect("the flood");
         }
-        let (quiet, flooded) = (median(quiet), median(flooded));
+        let (quiet, flooded) = (p99(quiet), p99(flooded));
         println!(
             "  passwords {name}: {:.0} wrong ones a second; p99 of a submit {quiet:.1} ms before, {flooded:.1} ms \
              under it: {:.2} times",
@@ -53,9 +54,8 @@ pub async fn run(scene: &Scene) {
     }
 }
 
-/// Submits at a steady rate; the 99th percentile of their answers, in milliseconds.
-async fn right(scene: &Scene, name: &str) -> f64 {
-    let http = client(Ipv4Addr::new(127, 0, 0, 2));
+/// Submits at a steady rate; how long each answer took, in milliseconds.
+async fn right(scene: &Scene, http: &reqwest::Client, name: &str) -> Vec<f64> {
     let (url, name) = (scene.api.url(), name.replace(' ', "_"));
     let every = Duration::from_secs(1) / RIGHT_PER_SECOND;
     let count = RIGHT_PER_SECOND * u32::try_from(ROUND.as_secs()).expect("seconds");
@@ -63,19 +63,21 @@ async fn right(scene: &Scene, name: &str) -> f64 {
     let submits = (0..count).map(async |number| {
         let due = start + every * number;
         tokio::time::sleep_until(due.into()).await;
-        send(scene.submit(&http, &url, Some(scene.basic()), &format!("{name}_{number}"))).await.expect(202);
+        send(scene.submit(http, &url, Some(scene.basic()), &format!("{name}_{number}"))).await.expect(202);
         // From the moment at which it was due: a late start is part of what somebody waits.
         due.elapsed().as_secs_f64() * 1e3
     });
-    let mut took: Vec<f64> = stream::iter(submits).buffer_unordered(usize::MAX).collect().await;
+    stream::iter(submits).buffer_unordered(usize::MAX).collect().await
+}
+
+fn p99(mut took: Vec<f64>) -> f64 {
     took.sort_unstable_by(f64::total_cmp);
     took[(took.len() - 1) * 99 / 100]
 }
 
 /// Sends wrong passwords at a steady rate, waits for their answers, and counts those that were refused.
-async fn wrong(scene: &Scene, guesses: Guesses) -> u32 {
-    let clients: Vec<_> = (0..ATTACKERS).map(|number| client(Ipv4Addr::new(127, 0, 1, 1 + number))).collect();
-    let url = format!("{}/api/v2/targets", scene.api.url());
+async fn wrong(api: String, attackers: Vec<reqwest::Client>, guesses: Guesses) -> u32 {
+    let url = format!("{api}/api/v2/targets");
     let mut ticks = interval(Duration::from_millis(10));
     ticks.set_missed_tick_behavior(MissedTickBehavior::Burst);
     let attempts = TaskTracker::new();
@@ -85,7 +87,7 @@ async fn wrong(scene: &Scene, guesses: Guesses) -> u32 {
         ticks.tick().await;
         for _ in 0..WRONG_PER_SECOND / 100 {
             number += 1;
-            let http = &clients[number as usize % clients.len()];
+            let http = &attackers[number as usize % attackers.len()];
             let user = match guesses {
                 Guesses::OfOne => "ci".to_owned(),
                 Guesses::OfMany => format!("nobody{number}"),
