@@ -116,3 +116,27 @@ async fn a_block_has_at_most_500_rows() {
     assert_eq!(pending, 0);
     assert_eq!(scene.verify(&[])["rows"], 1_201);
 }
+
+/// The server has no statistics yet, and guesses that the inbox is small: whatever it guesses, a block costs what waits.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_in_the_ledger_is_not_read_again() {
+    const EVENTS: i64 = 400;
+    let scene = Scene::empty().await;
+    let control = process(&scene, PATIENCE);
+    for number in 1..=EVENTS {
+        control.record(&event(number)).await.unwrap();
+    }
+    // A connection tells the server what it has read when it ends, at the latest.
+    let Scene { superuser, control: own, .. } = scene;
+    drop((control, own));
+    let others = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()";
+    eventually("the connections to end", PATIENCE, async || {
+        let count: i64 = superuser.query_one(others, &[]).await.unwrap().get(0);
+        (count == 0).then_some(())
+    })
+    .await;
+    let read = "SELECT seq_tup_read + idx_tup_fetch FROM pg_stat_user_tables WHERE relname = 'audit_inbox'";
+    let read: i64 = superuser.query_one(read, &[]).await.unwrap().get(0);
+    println!("{read} rows of the inbox were read for {EVENTS} events");
+    assert!((EVENTS..=2 * EVENTS).contains(&read), "{read} rows were read for {EVENTS} events");
+}

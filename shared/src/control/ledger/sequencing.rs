@@ -82,9 +82,12 @@ async fn end(transaction: &Transaction<'_>) -> Result<(i64, i64, Hash), Error> {
 
 /// What is in the inbox and in no block, in the order of the inbox.
 async fn pending(transaction: &Transaction<'_>) -> Result<Vec<Row>, Error> {
+    // `OFFSET 0` keeps the planner from reading the whole inbox in its order and asking of each row whether it is
+    // pending, which it thinks cheap as long as it has no statistics, and which costs more with each row there ever was.
     let sql = format!(
-        "SELECT {INBOX}, clock_timestamp() AS closed_at FROM audit_pending p JOIN audit_inbox i ON i.seq = p.seq \
-         ORDER BY p.seq LIMIT {MAX_EVENTS}"
+        "SELECT {INBOX}, clock_timestamp() AS closed_at \
+         FROM (SELECT seq FROM audit_pending ORDER BY seq LIMIT {MAX_EVENTS}) p \
+         CROSS JOIN LATERAL (SELECT * FROM audit_inbox WHERE seq = p.seq OFFSET 0) i ORDER BY p.seq"
     );
     let statement = transaction.prepare_cached(&sql).await?;
     Ok(transaction.query(&statement, &[]).await?)

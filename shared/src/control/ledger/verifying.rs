@@ -64,14 +64,12 @@ impl Control {
         let until = self.last_block().await?;
         let mut checker = Checker::new(checkpoints.into_iter().chain(missing.iter().copied()));
         let mut walk = Walk::new(self, COLUMNS, until);
-        loop {
-            let blocks = walk.next().await?;
-            if blocks.is_empty() {
-                break;
-            }
-            for block in blocks {
-                self.verify_block(&mut checker, block).await?;
-            }
+        let mut blocks = walk.next().await?;
+        while !blocks.is_empty() {
+            // The next ones are read while these are checked.
+            let (next, verified) = tokio::join!(walk.next(), self.verify_blocks(&mut checker, blocks));
+            verified?;
+            blocks = next?;
         }
         let found = checker.finish()?;
         if let Some(Checkpoint { number, .. }) = missing.first() {
@@ -81,6 +79,13 @@ impl Control {
         }
         self.nothing_beside(found).await?;
         Ok(found)
+    }
+
+    async fn verify_blocks(&self, checker: &mut Checker, blocks: Vec<Block>) -> Result<(), Stop> {
+        for block in blocks {
+            self.verify_block(checker, block).await?;
+        }
+        Ok(())
     }
 
     async fn verify_block(&self, checker: &mut Checker, block: Block) -> Result<(), Stop> {

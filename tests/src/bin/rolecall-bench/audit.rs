@@ -20,8 +20,10 @@ use crate::memory::Peak;
 
 /// Rows of the export and of the check.
 const ROWS: i64 = 1_000_000;
-/// How many settlements a lane writes at once.
+/// How many settlements a lane writes at once, how many lanes are at it, and what they settle together.
 const BATCH: usize = 64;
+const LANES: [usize; 3] = [4, 8, 16];
+const SETTLEMENTS: usize = 64_000;
 
 /// Prints all figures, of the control database of this installation.
 ///
@@ -40,12 +42,16 @@ pub async fn run(rolecall: &Running) {
         async move { control.record(&event(n)).await.expect("recorded") }
     });
     println!("  {callers} callers, one event a call: {}", alone.await);
-    let (callers, each) = (16, 100);
-    let batches = Calls::of(callers, each, BATCH, |n| {
-        let control = &control;
-        async move { control.settle(&settlements(n)).await.expect("settled") }
-    });
-    println!("  {callers} lanes, {BATCH} settlements a call: {}", batches.await);
+    // Some that do not count: the first statements of each connection take longer.
+    control.settle(&settlements(usize::MAX)).await.expect("settled");
+    for lanes in LANES {
+        let calls = Calls::of(lanes, SETTLEMENTS / BATCH / lanes, BATCH, |n| {
+            let control = &control;
+            async move { control.settle(&settlements(n)).await.expect("settled") }
+        });
+        let (waits, calls) = beside(&control, calls).await;
+        println!("  {lanes} lanes, {BATCH} settlements a call: {calls}; from commit to ledger {waits}");
+    }
     let filled = fill(rolecall, &control).await;
     println!("  without anybody waiting: {filled:.0} events/s");
     export(rolecall).await;
@@ -56,7 +62,7 @@ pub async fn run(rolecall: &Running) {
 struct Calls {
     events: usize,
     took: Duration,
-    waits: Vec<Duration>,
+    waits: Times,
 }
 
 impl Calls {
@@ -81,17 +87,46 @@ impl Calls {
         });
         let mut waits = futures_util::future::join_all(calls).await.concat();
         waits.sort_unstable();
-        Self { events: callers * each * events, took: start.elapsed(), waits }
+        Self { events: callers * each * events, took: start.elapsed(), waits: Times(waits) }
     }
 }
 
 impl std::fmt::Display for Calls {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let at =
-            |hundredths: usize| self.waits[(self.waits.len() - 1) * hundredths / 100].as_secs_f64() * 1e3;
-        let per_second = per_second(self.events, self.took);
-        write!(f, "{per_second:.0} events/s, a call takes {:.1} ms (median), {:.1} ms (p99)", at(50), at(99))
+        write!(f, "{:.0} events/s, a call takes {}", per_second(self.events, self.took), self.waits)
     }
+}
+
+/// How long something took, each time.
+struct Times(Vec<Duration>);
+
+impl std::fmt::Display for Times {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let at = |hundredths: usize| self.0[(self.0.len() - 1) * hundredths / 100].as_secs_f64() * 1e3;
+        write!(f, "{:.1} ms (median), {:.1} ms (p99)", at(50), at(99))
+    }
+}
+
+/// Does work, and measures meanwhile how long somebody waits whose events were just committed.
+async fn beside<T>(control: &Control, work: impl Future<Output = T>) -> (Times, T) {
+    let mut waits = Vec::new();
+    let done = {
+        let probe = async {
+            for n in 0_u64.. {
+                // At no rhythm of the rounds.
+                tokio::time::sleep(Duration::from_millis(1 + n * 7 % 13)).await;
+                let start = Instant::now();
+                control.catch_up().await.expect("caught up");
+                waits.push(start.elapsed());
+            }
+        };
+        tokio::select! {
+            done = work => done,
+            () = probe => unreachable!("it has no end"),
+        }
+    };
+    waits.sort_unstable();
+    (Times(waits), done)
 }
 
 fn per_second(count: usize, took: Duration) -> f64 {
