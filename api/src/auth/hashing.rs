@@ -125,6 +125,7 @@ mod tests {
     use std::sync::{Mutex, mpsc};
 
     use futures_util::future::join_all;
+    use tokio_util::task::TaskTracker;
 
     use super::*;
 
@@ -142,7 +143,7 @@ mod tests {
         let (release, released) = mpsc::channel::<()>();
         let first = {
             let hashing = Arc::clone(&hashing);
-            tokio::spawn(async move {
+            TaskTracker::new().spawn(async move {
                 let hold = move || released.recv().unwrap_or_default();
                 hashing.run(address(0), hold).await.unwrap();
             })
