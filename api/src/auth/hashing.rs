@@ -18,7 +18,7 @@ use crate::turns::Turns;
 
 /// How long somebody waits for a turn.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// How many strangers wait at one address; who comes later is told so at once. It bounds the connections that a flood holds.
+/// How many strangers wait at one address; who comes later is told so at once. It bounds the connections a flood holds.
 const MAX_WAITING: usize = 32;
 /// The nice value of a hash: with all cores busy, a tenth of the time that another thread gets.
 const NICE: i32 = 10;

@@ -1,7 +1,8 @@
 //! Who is calling, and what they may do.
 //!
 //! * `verify`: from a request to a caller, by `basic`, `bearer` (API tokens), `session` (JWTs) or the local socket.
-//! * `hashing`: so many passwords at once. `proven`: proofs of the last minute, forgotten at every change of an account or token (`changes`).
+//! * `hashing`: so many passwords at once, strangers' last. `proven`: proofs of the last minute, forgotten at every change of
+//!   an account or token (`changes`).
 //! * `oidc`: an issuer's word in place of a password. `door`: where every dialect asks. `rates`: how many requests an account or an address may make.
 //! * `attempts`: how often somebody may try who has proven nothing. `refusals`: what the audit learns of those who were
 //!   let in nowhere.
