@@ -51,7 +51,7 @@ async fn a_webhook_is_its_owners() {
     register(&owner, json!({ "url": receiver.url("/") })).await;
     let third = owner.post("/api/v2/webhooks", &json!({ "url": receiver.url("/") })).await;
     third.expect_problem(409, "too_many_webhooks");
-    scene.command(&["accounts", "delete", "owner", "--json"]);
+    scene.command_json(&["accounts", "delete", "owner", "--json"]);
     scene.client.get(&path).await.expect_problem(404, "webhook_not_found");
 }
 
@@ -73,13 +73,13 @@ async fn everybodys_events_are_for_those_who_may_read_them_for_as_long_as_they_m
 
     scene.make("ada").await;
     receiver.hears("ticket.succeeded", 1).await;
-    scene.command(&["accounts", "set", "reader", "--access", "read:qa/*:*", "--json"]);
+    scene.command_json(&["accounts", "set", "reader", "--access", "read:qa/*:*", "--json"]);
     scene.fail().await;
     let refused = delivery(&client, &made, "ticket.failed", "failed").await;
     assert_eq!(refused["attempts"][0]["error"], "its account may not hear of this any more");
     assert_eq!(receiver.heard().len(), 1);
     // A closed account hears of nothing at all.
-    scene.command(&["accounts", "set", "reader", "--access", "read:dev/*:*", "--disable", "--json"]);
+    scene.command_json(&["accounts", "set", "reader", "--access", "read:dev/*:*", "--disable", "--json"]);
     scene.make("bob").await;
     assert_eq!(crate::scene::deliveries(&scene.client, &made, "").await.len(), 2);
 }

@@ -51,11 +51,6 @@ impl Scene {
         self.client.as_account(name, &self.make_account(name, &options))
     }
 
-    /// Runs a command that must succeed and reads its JSON.
-    pub(crate) fn command(&self, command: &[&str]) -> Value {
-        self.command_json(command)
-    }
-
     /// Makes a role; the ticket.
     pub(crate) async fn make(&self, name: &str) -> String {
         let target = self.target(1);

@@ -16,6 +16,7 @@ use rolecall_shared::domain::{
 };
 use rolecall_tests::Running;
 
+use crate::figures::Times;
 use crate::memory::Peak;
 
 /// Rows of the export and of the check.
@@ -85,25 +86,14 @@ impl Calls {
                 waits
             }
         });
-        let mut waits = futures_util::future::join_all(calls).await.concat();
-        waits.sort_unstable();
-        Self { events: callers * each * events, took: start.elapsed(), waits: Times(waits) }
+        let waits = Times::of(futures_util::future::join_all(calls).await.concat());
+        Self { events: callers * each * events, took: start.elapsed(), waits }
     }
 }
 
 impl std::fmt::Display for Calls {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{:.0} events/s, a call takes {}", per_second(self.events, self.took), self.waits)
-    }
-}
-
-/// How long something took, each time.
-struct Times(Vec<Duration>);
-
-impl std::fmt::Display for Times {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let at = |hundredths: usize| self.0[(self.0.len() - 1) * hundredths / 100].as_secs_f64() * 1e3;
-        write!(f, "{:.1} ms (median), {:.1} ms (p99)", at(50), at(99))
     }
 }
 
@@ -125,8 +115,7 @@ async fn beside<T>(control: &Control, work: impl Future<Output = T>) -> (Times, 
             () = probe => unreachable!("it has no end"),
         }
     };
-    waits.sort_unstable();
-    (Times(waits), done)
+    (Times::of(waits), done)
 }
 
 fn per_second(count: usize, took: Duration) -> f64 {

@@ -12,6 +12,8 @@ use rolecall_tests::process::Role;
 use rolecall_tests::{Client, Installation, Process};
 use serde_json::json;
 
+use crate::figures::median;
+
 /// Submits in a round, and how many are on their way at once.
 const SUBMITS: u32 = 1_500;
 const AT_ONCE: usize = 32;
@@ -127,13 +129,4 @@ impl Scene {
         send(http.post(format!("{}{path}", self.api.url())).header(AUTHORIZATION, self.basic()).json(body))
             .await
     }
-}
-
-/// The one in the middle.
-///
-/// # Panics
-/// When there is none.
-pub fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_unstable_by(f64::total_cmp);
-    values[values.len() / 2]
 }

@@ -6,12 +6,14 @@ use std::time::{Duration, Instant};
 use rolecall_tests::Running;
 use serde_json::json;
 
+use crate::figures::Times;
+
 /// What one burst came to.
 #[derive(Debug, Clone)]
 pub struct Burst {
     jobs: u32,
-    /// Answers to the submits, fastest first.
-    answers: Vec<Duration>,
+    /// Answers to the submits.
+    answers: Times,
     accepted: Duration,
     ended: Duration,
 }
@@ -45,8 +47,7 @@ pub async fn run(rolecall: &Running, name: &str, jobs: u32) -> Burst {
         rolecall.client.wait(id).await.expect_outcome("created");
     }
     let ended = start.elapsed();
-    let mut answers: Vec<_> = submitted.into_iter().map(|(_, took)| took).collect();
-    answers.sort_unstable();
+    let answers = Times::of(submitted.into_iter().map(|(_, took)| took).collect());
     Burst { jobs, answers, accepted, ended }
 }
 
@@ -61,14 +62,13 @@ pub fn median(mut bursts: Vec<Burst>) -> Burst {
 
 impl fmt::Display for Burst {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let at = |hundredths: usize| self.answers[(self.answers.len() - 1) * hundredths / 100];
         let per_second = |count: u32, took: Duration| f64::from(count) / took.as_secs_f64();
         write!(
             f,
             "none refused; 202 after {:.0} ms (median), {:.0} ms (p99); all accepted in {:.2} s ({:.0}/s); all ended \
              in {:.2} s ({:.0} jobs/s)",
-            at(50).as_secs_f64() * 1e3,
-            at(99).as_secs_f64() * 1e3,
+            self.answers.at(50),
+            self.answers.at(99),
             self.accepted.as_secs_f64(),
             per_second(self.jobs, self.accepted),
             self.ended.as_secs_f64(),

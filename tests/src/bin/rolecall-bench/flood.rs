@@ -9,6 +9,7 @@ use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::task::TaskTracker;
 
 use crate::authentication::Scene;
+use crate::figures::Times;
 
 /// Wrong passwords in a second, and the addresses from which they come.
 const WRONG_PER_SECOND: u32 = 1_000;
@@ -44,7 +45,7 @@ pub async fn run(scene: &Scene) {
             flooded.extend(right(scene, &owner, &format!("{name}f{round}")).await);
             sent += flood.await.expect("the flood");
         }
-        let (quiet, flooded) = (p99(quiet), p99(flooded));
+        let [quiet, flooded] = [quiet, flooded].map(|took| Times::of(took).at(99));
         println!(
             "  passwords {name}: {:.0} wrong ones a second; p99 of a submit {quiet:.1} ms before, {flooded:.1} ms \
              under it: {:.2} times",
@@ -54,8 +55,8 @@ pub async fn run(scene: &Scene) {
     }
 }
 
-/// Submits at a steady rate; how long each answer took, in milliseconds.
-async fn right(scene: &Scene, http: &reqwest::Client, name: &str) -> Vec<f64> {
+/// Submits at a steady rate; how long each answer took.
+async fn right(scene: &Scene, http: &reqwest::Client, name: &str) -> Vec<Duration> {
     let (url, name) = (scene.api.url(), name.replace(' ', "_"));
     let every = Duration::from_secs(1) / RIGHT_PER_SECOND;
     let count = RIGHT_PER_SECOND * u32::try_from(ROUND.as_secs()).expect("seconds");
@@ -65,14 +66,9 @@ async fn right(scene: &Scene, http: &reqwest::Client, name: &str) -> Vec<f64> {
         tokio::time::sleep_until(due.into()).await;
         send(scene.submit(http, &url, Some(scene.basic()), &format!("{name}_{number}"))).await.expect(202);
         // From the moment at which it was due: a late start is part of what somebody waits.
-        due.elapsed().as_secs_f64() * 1e3
+        due.elapsed()
     });
     stream::iter(submits).buffer_unordered(usize::MAX).collect().await
-}
-
-fn p99(mut took: Vec<f64>) -> f64 {
-    took.sort_unstable_by(f64::total_cmp);
-    took[(took.len() - 1) * 99 / 100]
 }
 
 /// Sends wrong passwords at a steady rate, waits for their answers, and counts those that were refused.

@@ -7,11 +7,13 @@ use std::time::{Duration, Instant};
 use rolecall_tests::{Client, Running, Target};
 use serde_json::json;
 
+use crate::figures::Times;
+
 /// Calls of each sort, as they were made.
 #[derive(Debug)]
 pub struct Both {
-    native: Vec<Duration>,
-    legacy: Vec<Duration>,
+    native: Times,
+    legacy: Times,
 }
 
 /// Makes so many roles in each way and takes their passwords.
@@ -20,19 +22,19 @@ pub struct Both {
 /// When one is not made.
 pub async fn run(rolecall: &Running, count: u32) -> Both {
     let (client, target) = (&rolecall.client, rolecall.target(1));
-    let mut both = Both { native: Vec::new(), legacy: Vec::new() };
+    let (mut natively, mut by_legacy) = (Vec::new(), Vec::new());
     for number in 0..count {
         let [first, second] = ["first", "second"].map(|name| rolecall.role(&format!("{name}{number}")));
         // Whoever comes second meets a lane that has just worked: each is that as often.
         if number % 2 == 0 {
-            both.native.push(native(client, target, &first).await);
-            both.legacy.push(legacy(client, target, &second).await);
+            natively.push(native(client, target, &first).await);
+            by_legacy.push(legacy(client, target, &second).await);
         } else {
-            both.legacy.push(legacy(client, target, &first).await);
-            both.native.push(native(client, target, &second).await);
+            by_legacy.push(legacy(client, target, &first).await);
+            natively.push(native(client, target, &second).await);
         }
     }
-    both
+    Both { native: Times::of(natively), legacy: Times::of(by_legacy) }
 }
 
 /// Submit, wait, take.
@@ -55,20 +57,14 @@ async fn legacy(client: &Client, target: &Target, role: &str) -> Duration {
     took
 }
 
-fn milliseconds(took: &[Duration], hundredths: usize) -> f64 {
-    let mut sorted = took.to_vec();
-    sorted.sort_unstable();
-    sorted[(sorted.len() - 1) * hundredths / 100].as_secs_f64() * 1e3
-}
-
 impl fmt::Display for Both {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let [native, legacy] = [&self.native, &self.legacy].map(|took| milliseconds(took, 50));
+        let [native, legacy] = [&self.native, &self.legacy].map(|took| took.at(50));
         write!(
             f,
             "submit, wait, take: {native:.1} ms (median), {:.1} ms (p95); one call: {legacy:.1} ms, {:.1} ms; {:+.0} %",
-            milliseconds(&self.native, 95),
-            milliseconds(&self.legacy, 95),
+            self.native.at(95),
+            self.legacy.at(95),
             (legacy / native - 1.0) * 100.0,
         )
     }

@@ -8,6 +8,7 @@
 mod audit;
 mod authentication;
 mod burst;
+mod figures;
 mod flood;
 mod legacy;
 mod memory;

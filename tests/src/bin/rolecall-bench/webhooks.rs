@@ -4,6 +4,7 @@ use rolecall_tests::{Manner, PrivateStack, Receiver, Running};
 use serde_json::json;
 
 use crate::burst;
+use crate::figures::median;
 
 /// Pairs of bursts, one without and one with receivers.
 const PAIRS: usize = 7;
@@ -63,9 +64,4 @@ impl Told {
             rolecall.client.delete(&format!("/api/v2/webhooks/{id}")).await.expect(204);
         }
     }
-}
-
-fn median(mut figures: Vec<f64>) -> f64 {
-    figures.sort_by(f64::total_cmp);
-    figures[figures.len() / 2]
 }
