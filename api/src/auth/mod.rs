@@ -1,6 +1,7 @@
 //! Who is calling, and what they may do.
 //!
 //! * `verify`: from a request to a caller, by `basic`, `bearer` (API tokens), `session` (JWTs) or the local socket.
+//! * `bootstrap`: the account of the configuration.
 //! * `hashing`: so many passwords at once, strangers' last. `proven`: proofs of the last minute, forgotten at every change of
 //!   an account or token (`changes`).
 //! * `oidc`: an issuer's word in place of a password. `door`: where every dialect asks. `rates`: how many requests an account or an address may make.
@@ -14,6 +15,7 @@
 mod attempts;
 mod basic;
 mod bearer;
+mod bootstrap;
 mod changes;
 pub(crate) mod door;
 mod hashing;

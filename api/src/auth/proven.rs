@@ -64,8 +64,17 @@ impl Proven {
         kept.proofs.get(digest).filter(|(_, until)| *until > Instant::now()).map(|(who, _)| Arc::clone(who))
     }
 
+    /// These credentials were right just now. To be said where [`Self::were_right`] is asked, and nowhere else: what has no
+    /// limit to be spared would only take the room.
+    pub(super) fn are_right(&self, digest: Digest) {
+        let now = Instant::now();
+        let right = &mut self.kept().right;
+        make_room(right, |until| *until > now);
+        right.insert(digest, now + LATELY);
+    }
+
     /// Whether these credentials were right in the last quarter of an hour; a change does not end that. It counts once:
-    /// only a proof that is kept makes it count again.
+    /// until they are right again.
     pub(super) fn were_right(&self, digest: &Digest) -> bool {
         self.kept().right.remove(digest).is_some_and(|until| until > Instant::now())
     }
@@ -78,12 +87,10 @@ impl Proven {
     /// Keeps a proof for `lifetime`, unless something has changed since `begun`.
     pub(super) fn keep(&self, digest: Digest, identity: Arc<Identity>, lifetime: Duration, begun: Epoch) {
         let mut kept = self.kept();
-        let now = Instant::now();
-        make_room(&mut kept.right, |until| *until > now);
-        kept.right.insert(digest, now + LATELY);
         if !kept.hears || kept.epoch != begun.0 {
             return;
         }
+        let now = Instant::now();
         make_room(&mut kept.proofs, |(_, until)| *until > now);
         kept.proofs.insert(digest, (identity, now + lifetime.min(LIFETIME)));
     }
@@ -182,11 +189,13 @@ mod tests {
         let proven = proven();
         let (one, two) = (proven.digest(&["a"]), proven.digest(&["b"]));
         keep(&proven, &["a"]);
-        keep(&proven, &["b"]);
+        assert!(!proven.were_right(&one), "nobody has said so");
+        proven.are_right(one);
+        proven.are_right(two);
         proven.forget();
         assert!(proven.find(&one).is_none());
         assert!(proven.were_right(&one) && !proven.were_right(&one));
-        keep(&proven, &["a"]);
+        proven.are_right(one);
         assert!(proven.were_right(&one));
         assert!(!proven.were_right(&proven.digest(&["c"])));
         tokio::time::advance(LATELY + Duration::from_secs(1)).await;
@@ -208,6 +217,7 @@ mod tests {
         let proven = proven();
         for n in 0..3 * CAPACITY {
             keep(&proven, &["ci", &n.to_string()]);
+            proven.are_right(proven.digest(&["ci", &n.to_string()]));
         }
         assert!(proven.kept().proofs.len() <= CAPACITY && proven.kept().right.len() <= CAPACITY);
     }

@@ -8,13 +8,13 @@ use axum::http::HeaderValue;
 use jiff::Timestamp;
 use rolecall_shared::config::BootstrapAccount;
 use rolecall_shared::control::{Account, Control};
-use rolecall_shared::domain::{AccountKind, AccountType, Clock, Code, Failure, Rights};
+use rolecall_shared::domain::{AccountKind, AccountType, Clock, Code, Failure};
 use rolecall_shared::seal::ApiTokenText;
-use secrecy::{ExposeSecret, SecretString};
-use subtle::ConstantTimeEq;
+use secrecy::ExposeSecret;
 
 use super::attempts::Place;
 use super::bearer::Bearer;
+use super::bootstrap::Bootstrap;
 use super::hashing::{self, Hashing, Who};
 use super::proven::{Digest, Epoch, LIFETIME, Proven};
 use super::session::{For, Generation, Opened, Read, Sessions};
@@ -29,19 +29,6 @@ pub(super) enum Shown<'a> {
     Unix { uid: u32, name: Option<&'a str> },
     /// Nothing, or more than one thing.
     Nothing,
-}
-
-/// The account of the configuration.
-struct Bootstrap {
-    digest: Digest,
-    identity: Arc<Identity>,
-    password: SecretString,
-}
-
-impl Bootstrap {
-    fn is(&self, account: &str) -> bool {
-        self.identity.account == account
-    }
 }
 
 /// Proves who is calling.
@@ -66,17 +53,7 @@ impl Authenticator {
         clock: Arc<dyn Clock>,
     ) -> Self {
         let proven = Proven::new();
-        let bootstrap = bootstrap.map(|account| Bootstrap {
-            digest: proven.digest(&["basic", &account.user, account.password.expose_secret()]),
-            identity: Arc::new(Identity {
-                account: account.user.clone(),
-                owner: account.user.clone(),
-                rights: Rights::all(),
-                is_admin: true,
-                via: Via::Basic,
-            }),
-            password: account.password.clone(),
-        });
+        let bootstrap = bootstrap.map(|account| Bootstrap::new(account, &proven));
         Self {
             proven,
             proving: Turns::default(),
@@ -179,6 +156,7 @@ impl Authenticator {
         };
         self.check_open(&account, address, "basic")?;
         self.attempts.succeeded(user, address);
+        self.proven.are_right(digest);
         self.was_here(control, &account).await;
         Ok(self.keep(digest, of_account(&account, Via::Basic), account.expires_at, epoch))
     }
@@ -213,6 +191,7 @@ impl Authenticator {
             return Err(unauthenticated());
         }
         self.check_open(&account, address, &via)?;
+        self.proven.are_right(digest);
         self.was_here(control, &account).await;
         let mut identity = of_account(&account, Via::ApiToken(token.id));
         if let Some(limits) = token.limits() {
@@ -307,10 +286,9 @@ impl Authenticator {
         self.bootstrap.as_ref().is_some_and(|known| known.is(account))
     }
 
-    /// Digests of equal length are compared, in constant time; user and password are one input.
     fn bootstrap_of(&self, digest: &Digest) -> Option<Arc<Identity>> {
-        let known = self.bootstrap.as_ref()?;
-        bool::from(known.digest.ct_eq(digest)).then(|| Arc::clone(&known.identity))
+        let known = self.bootstrap.as_ref().filter(|known| known.proves(digest))?;
+        Some(Arc::clone(&known.identity))
     }
 
     /// Counts an attempt of somebody who has proven nothing lately, or refuses it.
