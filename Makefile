@@ -27,7 +27,7 @@ status: build ## say what of `make up` is running
 test: check ## run `check`, then all tests, on servers of their own
 	@tests/run
 
-storm: toolchain ## some 20 minutes of faults under load; STORM_SEED=N repeats one
+storm: toolchain ## some 15 minutes of faults under load; STORM_SEED=N repeats one
 	@STORM_LONG=1 cargo test --locked --workspace --test storm -- --nocapture
 
 check: toolchain ## formatting, lints, documentation; warnings are errors
