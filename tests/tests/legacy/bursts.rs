@@ -7,7 +7,7 @@ use futures_util::StreamExt;
 use futures_util::future::join_all;
 use futures_util::stream;
 use rolecall_tests::process::Role;
-use rolecall_tests::{Client, Installation, Running, Target};
+use rolecall_tests::{Client, Running, Target};
 
 use crate::scene::{audited, call, password};
 
@@ -67,9 +67,7 @@ async fn a_burst_of_an_account_proves_who_it_is_once() {
 
 #[tokio::test]
 async fn five_hundred_distinct_creates_all_get_one_that_works() {
-    // Nothing is changed but the time, for machines that do much else: 500 roles take a few seconds of a core.
-    let builder = Installation::builder("legacy-distinct").set("legacy.wait_seconds", "50");
-    let rolecall = builder.start().await;
+    let rolecall = Running::start("legacy-distinct").await;
     let (target, client) = (rolecall.target(1), &rolecall.client);
     let roles: Vec<_> = (0..500).map(|n| rolecall.role(&format!("d{n}"))).collect();
     let made = join_all(roles.iter().map(|role| password(client, "devqa", role, target))).await;
