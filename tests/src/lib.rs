@@ -3,6 +3,7 @@
 //! From the ground up:
 //!
 //! * [`stack`]: the private RabbitMQ, Redis and PostgreSQL servers that `tests/stack/stack` starts.
+//! * `leftovers`: the databases of suites before.
 //! * [`private_stack`]: servers of one test's own, which it may end.
 //! * [`control`]: a control database of a test's own.
 //! * [`binary`]: builds the `rolecall` that is tested.
@@ -56,6 +57,7 @@ pub mod eventually;
 pub mod gateway;
 pub mod installation;
 pub mod issuer;
+mod leftovers;
 pub mod private_stack;
 pub mod process;
 pub mod product;

@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
+use crate::leftovers;
+
 /// A running stack: where its servers listen and where their files are.
 #[derive(Debug, Clone)]
 pub struct Stack {
@@ -14,7 +16,7 @@ pub struct Stack {
 
 impl Stack {
     /// The stack all tests of a run share: in `ROLECALL_STACK_DIR`, or in `.stack` of the checkout. Starts it if
-    /// it is not up.
+    /// it is not up, and removes the databases of earlier suites.
     ///
     /// # Panics
     /// When the script fails; its own message says why.
@@ -23,7 +25,9 @@ impl Stack {
         SHARED.get_or_init(|| {
             let dir = std::env::var_os("ROLECALL_STACK_DIR")
                 .map_or_else(|| checkout().join(".stack"), PathBuf::from);
-            Self::up(&dir)
+            let stack = Self::up(&dir);
+            leftovers::remove(&stack, &dir);
+            stack
         })
     }
 

@@ -7,11 +7,11 @@ use jiff::Timestamp;
 use rolecall_shared::ddl::{Setting, Statement, create_role, reset_password, script, set_search_path};
 use rolecall_shared::domain::{DatabaseName, KindName, Mark, Profiles, RoleName, SchemaName, TicketId};
 use rolecall_shared::seal::{Password, Verifier};
+use rolecall_tests::control::unique;
 use rolecall_tests::stack::Stack;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, Config, NoTls};
 use tokio_util::task::TaskTracker;
-use uuid::Uuid;
 
 const HOSTILE: [&str; 14] = [
     r#"evil"; DROP ROLE x; --"#,
@@ -29,11 +29,6 @@ const HOSTILE: [&str; 14] = [
     " spaces around ",
     "Zoë_ünï😀\u{202e}",
 ];
-
-/// A short text that no other test run has.
-fn unique() -> String {
-    Uuid::new_v4().simple().to_string()[..10].to_owned()
-}
 
 fn role(text: &str) -> RoleName {
     RoleName::from_stored(text).expect("a role name")

@@ -89,7 +89,7 @@ write_file() {
 remove_state() {
   release_ports
   rm -rf "${data_dir:?}"
-  rm -rf "$stack_dir"/{data,ports,secrets,targets,backend,ca.crt,compose,.gitignore,stack.lock}
+  rm -rf "$stack_dir"/{data,ports,secrets,targets,backend,ca.crt,compose,.gitignore,stack.lock,tests.lock}
   rmdir "$stack_dir" 2>/dev/null || true
 }
 
