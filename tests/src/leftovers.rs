@@ -13,11 +13,11 @@ use crate::stack::Stack;
 /// The name of a test's database has [`unique`](crate::control::unique) text in it.
 const OF_TESTS: &str = "SELECT quote_ident(datname) FROM pg_database WHERE datname ~ '[0-9a-f]{16}'";
 
-/// Drops the databases of tests that have ended, unless another process uses the stack in this folder. From now on
-/// this one uses it.
-pub(crate) fn remove(stack: &Stack, folder: &Path) {
+/// Drops the databases of tests that have ended, unless another process uses the stack. From now on this one uses it.
+pub(crate) fn remove(stack: &Stack) {
     static IN_USE: OnceLock<File> = OnceLock::new();
-    let lock = File::create(folder.join("tests.lock")).expect("the folder of the stack can be written");
+    let path = Path::new(stack.get("STACK_DIR")).join("tests.lock");
+    let lock = File::create(path).expect("the folder of the stack can be written");
     if lock.try_lock().is_ok() {
         // Whoever asks may be in a runtime already.
         std::thread::scope(|scope| {
@@ -30,8 +30,7 @@ pub(crate) fn remove(stack: &Stack, folder: &Path) {
 }
 
 fn drop_databases(stack: &Stack) {
-    let count: usize = stack.get("STACK_TARGETS").parse().expect("a number of targets");
-    let targets = (1..=count).map(|number| format!("STACK_TARGET_{number}_URL"));
+    let targets = (1..=stack.target_count()).map(|number| format!("STACK_TARGET_{number}_URL"));
     let servers = targets.chain(["STACK_CONTROL_URL".to_owned()]).map(async |key| {
         let server = connect(stack.get(&key)).await;
         for row in server.query(OF_TESTS, &[]).await.expect("anybody may list databases") {

@@ -3,9 +3,9 @@
 //! From the ground up:
 //!
 //! * [`stack`]: the private RabbitMQ, Redis and PostgreSQL servers that `tests/stack/stack` starts.
-//! * `leftovers`: the databases of suites before.
 //! * [`private_stack`]: servers of one test's own, which it may end.
 //! * [`control`]: a control database of a test's own.
+//! * `leftovers`: drops the databases of earlier suites, when a process first asks for the shared stack.
 //! * [`binary`]: builds the `rolecall` that is tested.
 //! * [`target`]: a target server as its superuser, as the DBA role, or as a role that was just made.
 //! * [`installation`]: everything one Rolecall needs, apart from all others: databases, prefixes, keys, settings.

@@ -26,7 +26,7 @@ impl Stack {
             let dir = std::env::var_os("ROLECALL_STACK_DIR")
                 .map_or_else(|| checkout().join(".stack"), PathBuf::from);
             let stack = Self::up(&dir);
-            leftovers::remove(&stack, &dir);
+            leftovers::remove(&stack);
             stack
         })
     }
@@ -60,6 +60,11 @@ impl Stack {
     /// Runs the script on this stack: `stop`, `kill` or `start` with a service, `down`, `rabbitmqctl` …
     pub fn run(&self, args: &[&str]) -> String {
         script(&self.dir, args)
+    }
+
+    /// How many target clusters it has.
+    pub fn target_count(&self) -> usize {
+        self.get("STACK_TARGETS").parse().expect("a number of targets")
     }
 
     /// A value of `stack env`, such as `STACK_REDIS_URL`.

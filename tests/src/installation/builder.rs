@@ -62,10 +62,11 @@ impl Builder {
     pub async fn create(self) -> Installation {
         let stack = self.stack.unwrap_or_else(|| Stack::shared().clone());
         let id = unique();
-        let count: usize = stack.get("STACK_TARGETS").parse().expect("a number of targets");
         let (control, targets) = futures_util::future::join(
             ControlDatabase::create(&stack),
-            futures_util::future::join_all((1..=count).map(|number| Target::private(&stack, number, &id))),
+            futures_util::future::join_all(
+                (1..=stack.target_count()).map(|number| Target::private(&stack, number, &id)),
+            ),
         )
         .await;
         let dir = tempfile::Builder::new()
