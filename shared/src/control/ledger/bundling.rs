@@ -15,7 +15,7 @@ use crate::domain::Failure;
 /// Checkpoints that are read at once.
 const NOTES: i64 = 1_000;
 
-const COLUMNS: &str = "l.seq, l.leaf, l.body";
+const COLUMNS: &str = "seq, leaf, body";
 
 impl Control {
     /// Hands the lines of a bundle to `write`, some at a time. What stands in the ledger is written as it stands.

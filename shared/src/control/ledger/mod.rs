@@ -7,12 +7,13 @@
 //! * `sequencing`: the lock, the blocks, the commit.
 //! * `reading`, `exporting`: rows for lists and exports.
 //! * `walking`: the ledger block by block.
-//! * `verifying`, `proving`, `bundling`: what an auditor asks for.
+//! * `verifying` with `checking`, `proving`, `bundling`: what an auditor asks for.
 //! * `signing`: checkpoints.
 //!
 //! Never changes or removes a row of the ledger.
 
 mod bundling;
+mod checking;
 mod exporting;
 mod proving;
 mod reading;

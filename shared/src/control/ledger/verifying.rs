@@ -5,10 +5,10 @@ use tokio_postgres::types::Type;
 
 use super::super::Control;
 use super::super::error::Error;
+use super::checking::{COLUMNS, Found, Part};
 use super::rows::{INBOX, entry};
-use super::sequencing::hash;
-use super::walking::{Block, Walk};
-use crate::audit::{Checked, Checker, Checkpoint, Entry, Fault, Header, NoteFault, PublicKey, SeenRow};
+use super::walking::Walk;
+use crate::audit::{Checked, Checker, Checkpoint, Fault, Header, NoteFault, PublicKey, SeenRow};
 use crate::domain::Failure;
 
 /// What was found: all is as it was, or the first thing that is not.
@@ -18,9 +18,6 @@ pub type Verdict = Result<Checked, Fault>;
 const NOTES: i64 = 1_000;
 /// Numbers of the inbox that are looked at at once.
 const INBOX_ROWS: i64 = 20_000;
-
-const COLUMNS: &str = "\
-    l.seq, l.leaf, l.body, l.event, l.at, l.account, l.ticket, l.env, l.database, l.host, l.role, l.inbox, i.event_id";
 
 /// What stops the reading: a fault, or a database that does not answer.
 enum Stop {
@@ -64,12 +61,20 @@ impl Control {
         let until = self.last_block().await?;
         let mut checker = Checker::new(checkpoints.into_iter().chain(missing.iter().copied()));
         let mut walk = Walk::new(self, COLUMNS, until);
-        let mut blocks = walk.next().await?;
-        while !blocks.is_empty() {
-            // The next ones are read while these are checked.
-            let (next, verified) = tokio::join!(walk.next(), self.verify_blocks(&mut checker, blocks));
-            verified?;
-            blocks = next?;
+        let mut part = self.next_part(&mut walk).await?;
+        while !part.blocks.is_empty() {
+            // The next one is read while this one is checked.
+            let checking = tokio::task::spawn_blocking(move || part.check(checker));
+            let (next, found) = tokio::join!(self.next_part(&mut walk), checking);
+            checker = match found.map_err(Failure::internal)? {
+                Ok(checker) => checker,
+                Err(Found::OtherRoot { header, rows, seen }) => {
+                    return Err(self.changed_row(&header, &rows, &seen).await?.into());
+                }
+                Err(Found::Fault(fault)) => return Err(fault.into()),
+                Err(Found::Unreadable(error)) => return Err(error.into()),
+            };
+            part = next?;
         }
         let found = checker.finish()?;
         if let Some(Checkpoint { number, .. }) = missing.first() {
@@ -81,22 +86,21 @@ impl Control {
         Ok(found)
     }
 
-    async fn verify_blocks(&self, checker: &mut Checker, blocks: Vec<Block>) -> Result<(), Stop> {
-        for block in blocks {
-            self.verify_block(checker, block).await?;
-        }
-        Ok(())
-    }
-
-    async fn verify_block(&self, checker: &mut Checker, block: Block) -> Result<(), Stop> {
-        let Block { header, hash, rows } = block;
-        checker.header(&header, hash)?;
-        let seen: Vec<SeenRow> = rows.iter().map(seen_row).collect::<Result<_, _>>()?;
-        checker.rows(&header, &seen)?;
-        if !Checker::is_root(&header, &seen) {
-            return Err(self.changed_row(&header, &rows, &seen).await?.into());
-        }
-        Ok(checker.pass(&header)?)
+    async fn next_part(&self, walk: &mut Walk<'_>) -> Result<Part, Failure> {
+        let blocks = walk.next().await?;
+        let rows = blocks.iter().flat_map(|block| &block.rows);
+        let numbers: Vec<i64> =
+            rows.map(|row| row.try_get("inbox")).collect::<Result<_, _>>().map_err(Error::from)?;
+        // Not as a join: the planner would look each one up, or read the whole inbox for some thousand rows of it.
+        let sql = "SELECT seq, event_id FROM audit_inbox WHERE seq = ANY ($1)";
+        let recorded = self
+            .pool
+            .run(async |client| {
+                let rows = client.query_typed(sql, &[(&numbers, Type::INT8_ARRAY)]).await?;
+                rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect()
+            })
+            .await?;
+        Ok(Part { blocks, recorded })
     }
 
     /// Which row of a block was changed together with its hash, the inbox may tell.
@@ -166,9 +170,11 @@ impl Control {
         let newest = "SELECT coalesce(max(seq), 0) FROM audit_inbox";
         let newest: i64 =
             self.pool.run(async |client| Ok(client.query_typed_one(newest, &[]).await?.try_get(0)?)).await?;
+        // The bounds are said twice, so that both indexes are read once from here to there.
         let sql = "SELECT i.event_id::text FROM audit_inbox i \
                    WHERE i.seq > $1 AND i.seq <= $1 + $2 \
-                     AND NOT EXISTS (SELECT FROM audit_ledger l WHERE l.inbox = i.seq) \
+                     AND NOT EXISTS ( \
+                         SELECT FROM audit_ledger l WHERE l.inbox = i.seq AND l.inbox > $1 AND l.inbox <= $1 + $2) \
                      AND NOT EXISTS (SELECT FROM audit_pending p WHERE p.seq = i.seq) \
                    ORDER BY i.seq LIMIT 1";
         let mut after = 0;
@@ -187,56 +193,6 @@ impl Control {
             after += INBOX_ROWS;
         }
         Ok(())
-    }
-}
-
-fn seen_row(row: &Row) -> Result<SeenRow, Error> {
-    let columns = Columns::read(row)?;
-    Ok(SeenRow::new(row.try_get("seq")?, row.try_get("body")?, hash(row, "leaf")?, |entry| {
-        columns.against(entry)
-    }))
-}
-
-/// What the database repeats of a row.
-struct Columns<'a> {
-    recorded: Option<uuid::Uuid>,
-    event: &'a str,
-    at: jiff::Timestamp,
-    account: &'a str,
-    ticket: Option<uuid::Uuid>,
-    texts: [Option<&'a str>; 4],
-}
-
-impl<'a> Columns<'a> {
-    fn read(row: &'a Row) -> Result<Self, Error> {
-        Ok(Self {
-            recorded: row.try_get("event_id")?,
-            event: row.try_get("event")?,
-            at: row.try_get("at")?,
-            account: row.try_get("account")?,
-            ticket: row.try_get("ticket")?,
-            texts: [
-                row.try_get("env")?,
-                row.try_get("database")?,
-                row.try_get("host")?,
-                row.try_get("role")?,
-            ],
-        })
-    }
-
-    fn against(&self, entry: &Entry) -> Option<String> {
-        if self.recorded != Some(entry.id) {
-            return Some("the row was inserted: no such event was recorded".to_owned());
-        }
-        let texts = [&entry.env, &entry.database, &entry.host, &entry.role].map(|text| text.as_deref());
-        let same = self.event == entry.event
-            && self.at == entry.at
-            && self.account == entry.account
-            && self.ticket == entry.ticket
-            && self.texts == texts;
-        (!same).then(|| {
-            "a column was changed: searching for the row finds something else than it says".to_owned()
-        })
     }
 }
 

@@ -37,8 +37,7 @@ pub(super) struct Walk<'a> {
 }
 
 impl<'a> Walk<'a> {
-    /// From the beginning up to the block `until`. `columns` are read of each row: of the ledger, `l`, and of the row
-    /// in the inbox that it was made from, `i`.
+    /// From the beginning up to the block `until`. `columns` are read of each row.
     pub(super) fn new(control: &'a Control, columns: &'static str, until: i64) -> Self {
         Self { control, columns, headers: VecDeque::new(), at: (0, 0), until }
     }
@@ -73,11 +72,8 @@ impl<'a> Walk<'a> {
     }
 
     async fn rows(&self, after: i64, until: i64) -> Result<Vec<Row>, Failure> {
-        let sql = format!(
-            "SELECT {} FROM audit_ledger l LEFT JOIN audit_inbox i ON i.seq = l.inbox \
-             WHERE l.seq > $1 AND l.seq <= $2 ORDER BY l.seq",
-            self.columns
-        );
+        let sql =
+            format!("SELECT {} FROM audit_ledger WHERE seq > $1 AND seq <= $2 ORDER BY seq", self.columns);
         let rows = self
             .control
             .pool

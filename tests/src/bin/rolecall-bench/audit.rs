@@ -212,12 +212,25 @@ async fn export(rolecall: &Running) {
     }
 }
 
+/// In the database, and from a file without it.
 #[expect(clippy::print_stdout, reason = "figures on a terminal are what it is for")]
 fn verify(rolecall: &Running) {
-    let start = Instant::now();
-    let output = rolecall.run(&["audit", "verify"]);
-    let (took, said) = (start.elapsed(), String::from_utf8_lossy(&output.stdout));
-    assert!(output.status.success(), "{output:?}");
-    println!("  rolecall audit verify: {:.0} rows/s", per_second(usize::try_from(ROWS).unwrap_or(0), took));
+    let rows = usize::try_from(ROWS).unwrap_or(0);
+    let (took, said) = command(rolecall, &["audit", "verify"]);
+    println!("  rolecall audit verify: {:.0} rows/s", per_second(rows, took));
     println!("    {}", said.trim_end().replace('\n', "\n    "));
+    let (_, key) = command(rolecall, &["audit", "key", "show"]);
+    let (took, _) = command(rolecall, &["audit", "export", "--format", "bundle", "--output", "audit.bundle"]);
+    println!("  rolecall audit export --format bundle: {:.0} rows/s", per_second(rows, took));
+    let (took, _) = command(rolecall, &["audit", "verify", "--bundle", "audit.bundle", "--key", key.trim()]);
+    println!("  rolecall audit verify --bundle: {:.0} rows/s", per_second(rows, took));
+}
+
+/// How long a command took, and what it said.
+fn command(rolecall: &Running, arguments: &[&str]) -> (Duration, String) {
+    let start = Instant::now();
+    let output = rolecall.run(arguments);
+    let took = start.elapsed();
+    assert!(output.status.success(), "{output:?}");
+    (took, String::from_utf8_lossy(&output.stdout).into_owned())
 }
