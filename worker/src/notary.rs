@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use rolecall_shared::audit::SigningKey;
 use rolecall_shared::control::Due;
-use tokio::fs::OpenOptions;
+use tokio::fs::{File, OpenOptions};
 use tokio::io::AsyncWriteExt as _;
 use tokio::process::Command;
 
@@ -74,7 +74,19 @@ async fn sign_due(worker: &Worker, key: &SigningKey) {
 
 async fn append(file: &Path, note: &str) -> std::io::Result<()> {
     let mut file = OpenOptions::new().create(true).append(true).open(file).await?;
+    let before = file.metadata().await?.len();
+    let written = write(&mut file, note).await;
+    if written.is_err() {
+        // A part of a note would spoil those that come after it.
+        file.set_len(before).await?;
+    }
+    written
+}
+
+async fn write(file: &mut File, note: &str) -> std::io::Result<()> {
     file.write_all(format!("{note}\n").as_bytes()).await?;
+    // What is written in the background has failed here at the latest.
+    file.flush().await?;
     file.sync_data().await
 }
 

@@ -19,12 +19,14 @@ const MAX_LINE_BYTES: u64 = 1 << 24;
 /// When it cannot be read.
 pub fn check_bundle(mut bundle: impl BufRead, keys: &[PublicKey]) -> io::Result<Result<Checked, Fault>> {
     let mut state = Reading::default();
-    let mut text = String::new();
+    let mut bytes = Vec::new();
     let mut number = 0_u64;
     loop {
         number += 1;
-        text.clear();
-        bundle.by_ref().take(MAX_LINE_BYTES).read_line(&mut text)?;
+        bytes.clear();
+        bundle.by_ref().take(MAX_LINE_BYTES).read_until(b'\n', &mut bytes)?;
+        // What is not UTF-8 is another text than was hashed.
+        let text = String::from_utf8_lossy(&bytes);
         if text.is_empty() {
             return Ok(Err(Fault::whole("the file was cut: its last line is missing")));
         }

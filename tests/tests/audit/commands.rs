@@ -48,6 +48,10 @@ async fn a_bundle_is_checked_without_the_database() {
     ] {
         assert_eq!((&said["ok"], &said["row"]), (&json!(false), &json!(row)), "{said}");
     }
+    let mut bytes = whole.clone().into_bytes();
+    bytes[whole.find("\"seq\":7,").unwrap() + 1] = 0xff;
+    fs::write(&bundle, bytes).unwrap();
+    assert_eq!(scene.verify(&["--bundle", &path, "--key", &key])["row"], 7, "it is no text");
     let said = with(&|lines| lines.truncate(at(9)));
     assert!(said["what"].as_str().unwrap().contains("the file was cut"), "{said}");
 }

@@ -76,6 +76,32 @@ const TAMPERINGS: &[(&[&str], i64, &str)] = &[
         "it is in no block",
     ),
     (
+        &[
+            "INSERT INTO audit_ledger SELECT 1015, -1, leaf, body, event, at, account FROM audit_ledger WHERE seq = 15",
+            "INSERT INTO audit_blocks VALUES (0, 1015, 1, sha256('a'), sha256('b'), now(), sha256('c'))",
+        ],
+        1015,
+        "it is in no block",
+    ),
+    (
+        &["INSERT INTO audit_blocks VALUES (-3, 1015, 1, sha256('a'), sha256('b'), now(), sha256('c'))"],
+        -1,
+        "the block was inserted",
+    ),
+    (&["UPDATE audit_ledger SET at = 'infinity' WHERE seq = 7"], 7, "a column was changed"),
+    (
+        &["INSERT INTO audit_inbox (seq, event, at, account, owner, detail) OVERRIDING SYSTEM VALUE \
+             VALUES (4000000000000000000, 'host.paused', now(), 'ci', 'ci', '{}')"],
+        16,
+        "was recorded and is not in the ledger",
+    ),
+    (
+        &["INSERT INTO audit_inbox (seq, event, at, account, owner, detail) OVERRIDING SYSTEM VALUE \
+             VALUES (-9, 'host.paused', now(), 'ci', 'ci', '{}')"],
+        16,
+        "was recorded and is not in the ledger",
+    ),
+    (
         &["DELETE FROM audit_blocks WHERE number = 2", "DELETE FROM audit_ledger WHERE seq BETWEEN 6 AND 10"],
         6,
         "missing",
@@ -102,6 +128,8 @@ const TAMPERINGS: &[(&[&str], i64, &str)] = &[
         -1,
         "checkpoint 2 was swapped: the note in its place is checkpoint 1",
     ),
+    (&["UPDATE audit_checkpoints SET at = at + '1 year' WHERE number = 2"], -1, "a column of checkpoint 2"),
+    (&["UPDATE audit_checkpoints SET at = 'infinity' WHERE number = 2"], -1, "a column of checkpoint 2"),
     (
         &["UPDATE audit_checkpoints SET note = replace(note, E'\\n15\\n', E'\\n14\\n') WHERE number = 2"],
         -1,
@@ -152,6 +180,9 @@ async fn a_cut_tail_leaves_its_events_in_the_inbox() {
     let said = scene.verify(&[]);
     assert_eq!(said["row"], 11, "{said}");
     assert!(said["what"].as_str().unwrap().contains("was recorded and is not in the ledger"), "{said}");
+    // Nobody takes it for granted that there was something to compare.
+    let told = String::from_utf8(scene.audit(&["verify"]).stderr).unwrap();
+    assert!(told.contains("no checkpoint that was kept outside of the database was compared"), "{told}");
 }
 
 /// Everything after the first checkpoint is written anew, without a flaw; the next checkpoint does not fit.

@@ -4,8 +4,9 @@
 use std::time::{Duration, Instant};
 
 use rolecall_shared::config;
-use rolecall_shared::control::Control;
+use rolecall_shared::control::{Control, Settlement};
 use rolecall_shared::domain::Code;
+use rolecall_shared::domain::ticket::Ending;
 use rolecall_tests::eventually;
 
 use crate::scene::{Scene, event, events};
@@ -14,6 +15,11 @@ use crate::scene::{Scene, event, events};
 const LOCK: i64 = 0x7365_7175_656e_6365;
 
 const PATIENCE: Duration = Duration::from_secs(30);
+
+fn settlement() -> Settlement {
+    let job = rolecall_tests::conformance::tickets::job();
+    Settlement { finished_at: job.submitted_at, job, ending: Ending::Cancelled, attempts: 0 }
+}
 
 /// A handle like that of another process.
 fn process(scene: &Scene, timeout: Duration) -> Control {
@@ -102,6 +108,43 @@ async fn a_transaction_that_commits_late_is_not_left_out() {
     let seq: i64 = scene.superuser.query_one(sql, &[]).await.unwrap().get(0);
     assert_eq!(seq, 4, "it came last, whatever its number in the inbox");
     assert_eq!(scene.verify(&[])["rows"], 4);
+}
+
+/// More than are looked at at once, before and behind what waits.
+#[tokio::test]
+async fn numbers_of_no_event_keep_none_out() {
+    let scene = Scene::empty().await;
+    let writer = scene.database.writer().await;
+    let phantoms =
+        "INSERT INTO audit_pending SELECT n FROM generate_series(-1200, 0) AS n UNION SELECT 9000000000";
+    writer.execute(phantoms, &[]).await.unwrap();
+    scene.control.record_all(&events(3)).await.unwrap();
+    assert_eq!(scene.counts().await, (3, 1));
+    let pending: i64 =
+        scene.superuser.query_one("SELECT count(*) FROM audit_pending", &[]).await.unwrap().get(0);
+    assert_eq!(pending, 0);
+    scene.control.record(&event(4)).await.unwrap();
+    assert_eq!(scene.verify(&[])["rows"], 4);
+}
+
+/// An end that was settled by somebody who could not wait for its block.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_end_is_told_before_it_stands_in_the_ledger() {
+    let scene = Scene::empty().await;
+    let control = process(&scene, Duration::from_secs(2));
+    scene.superuser.execute("SELECT pg_advisory_lock($1)", &[&LOCK]).await.unwrap();
+    let settlement = settlement();
+    let ticket = settlement.job.ticket;
+    let settled = control.settle(std::slice::from_ref(&settlement)).await;
+    assert_eq!(settled.unwrap_err().code(), Code::ControlDatabaseUnavailable);
+    for told in [control.find_history(&[ticket]).await.map(drop), control.find_ended(ticket).await.map(drop)]
+    {
+        assert_eq!(told.unwrap_err().code(), Code::ControlDatabaseUnavailable);
+    }
+    assert_eq!(scene.counts().await, (0, 0));
+    scene.superuser.execute("SELECT pg_advisory_unlock($1)", &[&LOCK]).await.unwrap();
+    assert_eq!(control.find_history(&[ticket]).await.unwrap()[&ticket].ending, settlement.ending);
+    assert_eq!(scene.counts().await, (1, 1));
 }
 
 #[tokio::test]

@@ -12,7 +12,7 @@ use rolecall_shared::control::Verdict;
 use serde_json::json;
 
 use crate::args::{Output, VerifyAudit};
-use crate::output::print;
+use crate::output::{note, print};
 
 pub fn run(file: Option<&Path>, asked: &VerifyAudit) -> anyhow::Result<ExitCode> {
     if let Some(bundle) = &asked.bundle {
@@ -37,10 +37,17 @@ fn outside(file: Option<&Path>, named: &[PathBuf]) -> anyhow::Result<Vec<String>
         notes.extend(split_notes(&text));
     }
     if named.is_empty()
-        && let Some(own) = config::Audit::load(file)?.checkpoint_file.filter(|own| own.exists())
+        && let Some(own) = config::Audit::load(file)?.checkpoint_file
     {
-        let text = std::fs::read_to_string(&own).with_context(|| format!("cannot read {}", own.display()))?;
-        notes.extend(split_notes(&text));
+        match std::fs::read_to_string(&own) {
+            Ok(text) => notes.extend(split_notes(&text)),
+            // Where it is written need not be where it is checked.
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => note(&format!(
+                "{} (audit.checkpoint_file) is not there: no checkpoint that was kept outside of the database was compared",
+                own.display()
+            )),
+            Err(error) => return Err(error).with_context(|| format!("cannot read {}", own.display())),
+        }
     }
     Ok(notes)
 }

@@ -11,7 +11,7 @@ use super::super::error::Error;
 use super::super::{Control, rows};
 use super::archives::Place;
 use super::{Settlement, read};
-use crate::domain::{Failure, Period, TargetKey, TicketId};
+use crate::domain::{Failure, Job, Period, TargetKey, TicketId};
 
 /// What is known of a ticket's end.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,22 +26,26 @@ pub enum Ended {
 
 impl Control {
     /// How the given tickets ended, as far as the control database has their months: no file is read. Those that did not
-    /// end, or that nobody knows, are not in the answer.
+    /// end, or that nobody knows, are not in the answer. Waits until the ends stand in the audit's ledger.
     pub async fn find_history(
         &self,
         tickets: &[TicketId],
     ) -> Result<BTreeMap<TicketId, Settlement>, Failure> {
         let settlements = self.pool.run(async |client| Ok(look_up(client, tickets).await?.0)).await?;
+        if !settlements.is_empty() {
+            self.stand_in_ledger(tickets).await?;
+        }
         Ok(settlements.into_iter().map(|settlement| (settlement.job.ticket, settlement)).collect())
     }
 
-    /// How a ticket ended, wherever that is kept.
+    /// How a ticket ended, wherever that is kept. Waits until the end stands in the audit's ledger.
     ///
     /// # Errors
     /// `Code::HistoryArchiveUnavailable` and `Code::HistoryArchiveDamaged` if it is in an archive that cannot be read.
     pub async fn find_ended(&self, ticket: TicketId) -> Result<Ended, Failure> {
         let (here, known) = self.pool.run(async |client| look_up(client, &[ticket]).await).await?;
         if let Some(settlement) = here.into_iter().next() {
+            self.stand_in_ledger(&[ticket]).await?;
             return Ok(Ended::As(Box::new(settlement)));
         }
         let Some(finished_at) = known.first().copied() else { return Ok(Ended::Not) };
@@ -56,6 +60,37 @@ impl Control {
             }
             None => Ok(Ended::Forgotten),
         }
+    }
+
+    /// Whether another job has given the role of this one, on the same host, a password since it ended.
+    pub async fn has_newer_password(&self, job: &Job, ended_at: Option<Timestamp>) -> Result<bool, Failure> {
+        let sql = "SELECT EXISTS (SELECT FROM history \
+                                  WHERE finished_at >= $1 AND host = $2 AND role = $3 AND ticket <> $4 \
+                                    AND secret_expires_at IS NOT NULL)";
+        let (since, ticket) = (ended_at.unwrap_or(job.submitted_at), job.ticket.as_uuid());
+        let (host, role) = (job.host.to_string(), job.operation.role().as_str());
+        let parameters: &[(&(dyn tokio_postgres::types::ToSql + Sync), Type)] =
+            &[(&since, Type::TIMESTAMPTZ), (&host, Type::TEXT), (&role, Type::TEXT), (&ticket, Type::UUID)];
+        let is_newer = self
+            .pool
+            .run(async |client| Ok(client.query_typed_one(sql, parameters).await?.try_get(0)?))
+            .await?;
+        Ok(is_newer)
+    }
+
+    /// Whoever settled them may have died, or been refused, before their events were in a block.
+    async fn stand_in_ledger(&self, tickets: &[TicketId]) -> Result<(), Failure> {
+        let uuids: Vec<Uuid> = tickets.iter().map(|ticket| ticket.as_uuid()).collect();
+        let sql = "SELECT EXISTS (SELECT FROM audit_pending p JOIN audit_inbox i ON i.seq = p.seq \
+                                  WHERE i.ticket = ANY ($1))";
+        let waits = self
+            .pool
+            .run(async |client| {
+                let statement = client.prepare_cached(sql).await?;
+                Ok(client.query_one(&statement, &[&uuids]).await?.try_get(0)?)
+            })
+            .await?;
+        if waits { self.ledger.catch_up().await } else { Ok(()) }
     }
 
     /// Through which targets the given tickets made their roles, however long ago. Those that did not end are not in the

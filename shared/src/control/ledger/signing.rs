@@ -83,11 +83,7 @@ async fn next(
     let full =
         last.map_or(0, |last| last.rows).div_euclid(due.rows).saturating_add(1).saturating_mul(due.rows);
     let columns = "SELECT number, first + count - 1 AS rows, hash, clock_timestamp() AS at FROM audit_blocks";
-    let sql = format!("{columns} WHERE first + count > $1 AND first <= $1 ORDER BY first DESC LIMIT 1");
     let number = last.map_or(1, |last| last.number + 1);
-    if let Some(row) = transaction.query_opt(&sql, &[&full]).await? {
-        return read(&row, number).map(Some);
-    }
     let row = transaction.query_opt(&format!("{columns} ORDER BY number DESC LIMIT 1"), &[]).await?;
     let end = if let Some(row) = row {
         read(&row, number)?
@@ -95,6 +91,13 @@ async fn next(
         let at = transaction.query_one("SELECT clock_timestamp()", &[]).await?.try_get(0)?;
         Checkpoint { number, rows: 0, block: 0, hash: Hash::ZERO, at }
     };
+    // Only if there is such a block: the looking for it would else read all that there are.
+    if end.rows >= full {
+        let sql = format!("{columns} WHERE first + count > $1 AND first <= $1 ORDER BY first DESC LIMIT 1");
+        if let Some(row) = transaction.query_opt(&sql, &[&full]).await? {
+            return read(&row, number).map(Some);
+        }
+    }
     let every = SignedDuration::try_from(due.every).unwrap_or(SignedDuration::MAX);
     Ok(Some(end).filter(|end| last.is_none_or(|last| end.at.duration_since(last.at) >= every)))
 }

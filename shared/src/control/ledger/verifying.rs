@@ -1,7 +1,8 @@
 //! Is the ledger as it was? The rules are those of `audit::Checker`; what the database knows besides is added here.
 
+use jiff::Timestamp;
 use tokio_postgres::Row;
-use tokio_postgres::types::Type;
+use tokio_postgres::types::{ToSql, Type};
 
 use super::super::Control;
 use super::super::error::Error;
@@ -18,6 +19,9 @@ pub type Verdict = Result<Checked, Fault>;
 const NOTES: i64 = 1_000;
 /// Numbers of the inbox that are looked at at once.
 const INBOX_ROWS: i64 = 20_000;
+
+/// What is bound in a statement.
+type Parameter<'a> = (&'a (dyn ToSql + Sync), Type);
 
 /// What stops the reading: a fault, or a database that does not answer.
 enum Stop {
@@ -126,7 +130,7 @@ impl Control {
 
     /// The checkpoints in the database.
     async fn checkpoints(&self, keys: &[PublicKey]) -> Result<Vec<Checkpoint>, Stop> {
-        let sql = "SELECT number, block, rows, note FROM audit_checkpoints WHERE number > $1 ORDER BY number LIMIT $2";
+        let sql = "SELECT number, block, rows, at, note FROM audit_checkpoints WHERE number > $1 ORDER BY number LIMIT $2";
         let mut checkpoints: Vec<Checkpoint> = Vec::new();
         loop {
             let after = checkpoints.last().map_or(0, |last| last.number);
@@ -148,22 +152,34 @@ impl Control {
 
     /// No row outside of the blocks, and nothing recorded that is not in the ledger.
     async fn nothing_beside(&self, checked: Checked) -> Result<(), Stop> {
+        // Only blocks that came since may have rows beyond those that were checked.
         let sql = "SELECT l.seq FROM audit_ledger l \
                    WHERE (l.seq < 1 OR l.seq > $1) \
-                     AND NOT EXISTS (SELECT FROM audit_blocks b WHERE b.first <= l.seq AND b.first + b.count > l.seq) \
+                     AND NOT EXISTS (SELECT FROM audit_blocks b \
+                                     WHERE b.number > $2 AND b.first <= l.seq AND b.first + b.count > l.seq) \
                    ORDER BY l.seq LIMIT 1";
-        let rows = checked.rows;
-        let stray = self
-            .pool
-            .run(async |client| Ok(client.query_typed_opt(sql, &[(&rows, Type::INT8)]).await?))
-            .await?;
+        let Checked { rows, blocks, .. } = checked;
+        let parameters: [Parameter<'_>; 2] = [(&rows, Type::INT8), (&blocks, Type::INT8)];
+        let stray = self.pool.run(async |client| Ok(client.query_typed_opt(sql, &parameters).await?)).await?;
         if let Some(row) = stray {
             let seq = row.try_get("seq").map_err(Error::from)?;
             let fault =
                 Fault { row: Some(seq), block: None, what: "the row was inserted: it is in no block".into() };
             return Err(fault.into());
         }
+        self.no_block_before().await?;
         self.nothing_left_out(checked).await
+    }
+
+    async fn no_block_before(&self) -> Result<(), Stop> {
+        let sql = "SELECT number FROM audit_blocks WHERE number < 1 ORDER BY number LIMIT 1";
+        let before = self.pool.run(async |client| Ok(client.query_typed_opt(sql, &[]).await?)).await?;
+        if let Some(row) = before {
+            let number = row.try_get("number").map_err(Error::from)?;
+            let what = "the block was inserted: the first one is number 1".into();
+            return Err(Fault { row: None, block: Some(number), what }.into());
+        }
+        Ok(())
     }
 
     async fn nothing_left_out(&self, checked: Checked) -> Result<(), Stop> {
@@ -172,15 +188,15 @@ impl Control {
             self.pool.run(async |client| Ok(client.query_typed_one(newest, &[]).await?.try_get(0)?)).await?;
         // The bounds are said twice, so that both indexes are read once from here to there.
         let sql = "SELECT i.event_id::text FROM audit_inbox i \
-                   WHERE i.seq > $1 AND i.seq <= $1 + $2 \
+                   WHERE i.seq >= $1 AND i.seq <= $2 \
                      AND NOT EXISTS ( \
-                         SELECT FROM audit_ledger l WHERE l.inbox = i.seq AND l.inbox > $1 AND l.inbox <= $1 + $2) \
+                         SELECT FROM audit_ledger l WHERE l.inbox = i.seq AND l.inbox >= $1 AND l.inbox <= $2) \
                      AND NOT EXISTS (SELECT FROM audit_pending p WHERE p.seq = i.seq) \
                    ORDER BY i.seq LIMIT 1";
-        let mut after = 0;
-        while after < newest {
-            let parameters: [(&(dyn tokio_postgres::types::ToSql + Sync), Type); 2] =
-                [(&after, Type::INT8), (&INBOX_ROWS, Type::INT8)];
+        let mut after = i64::MIN;
+        while let Some(first) = self.inbox_after(after).await?.filter(|first| *first <= newest) {
+            after = first.saturating_add(INBOX_ROWS - 1);
+            let parameters: [Parameter<'_>; 2] = [(&first, Type::INT8), (&after, Type::INT8)];
             let left_out =
                 self.pool.run(async |client| Ok(client.query_typed_opt(sql, &parameters).await?)).await?;
             if let Some(row) = left_out {
@@ -190,17 +206,24 @@ impl Control {
                 );
                 return Err(Fault { row: Some(checked.rows + 1), block: None, what }.into());
             }
-            after += INBOX_ROWS;
         }
         Ok(())
+    }
+
+    /// The next number that is there: whoever writes may have left out any number of them.
+    async fn inbox_after(&self, after: i64) -> Result<Option<i64>, Failure> {
+        let sql = "SELECT min(seq) FROM audit_inbox WHERE seq > $1";
+        let first = self
+            .pool
+            .run(async |client| Ok(client.query_typed_one(sql, &[(&after, Type::INT8)]).await?.try_get(0)?))
+            .await?;
+        Ok(first)
     }
 }
 
 fn checkpoint(row: &Row, expected: i64, keys: &[PublicKey]) -> Result<Checkpoint, Stop> {
-    let read = || -> Result<(i64, i64, i64, &str), tokio_postgres::Error> {
-        Ok((row.try_get("number")?, row.try_get("block")?, row.try_get("rows")?, row.try_get("note")?))
-    };
-    let (number, block, rows, note) = read().map_err(Error::from)?;
+    let (number, note): (i64, &str) =
+        (row.try_get("number").map_err(Error::from)?, row.try_get("note").map_err(Error::from)?);
     if number != expected {
         return Err(Fault::whole(format!("checkpoint {expected} is missing")).into());
     }
@@ -211,11 +234,19 @@ fn checkpoint(row: &Row, expected: i64, keys: &[PublicKey]) -> Result<Checkpoint
         return Err(not_as_it_was(fault).into());
     }
     let said = opened.checkpoint;
-    if (said.number, said.block, said.rows) == (number, block, rows) {
-        Ok(said)
-    } else {
+    if said.number != number {
         let what =
             format!("checkpoint {number} was swapped: the note in its place is checkpoint {}", said.number);
+        return Err(Fault::whole(what).into());
+    }
+    // A time without end cannot be read.
+    let repeats = row.try_get("block").is_ok_and(|block: i64| block == said.block)
+        && row.try_get("rows").is_ok_and(|rows: i64| rows == said.rows)
+        && row.try_get("at").is_ok_and(|at: Timestamp| at == said.at);
+    if repeats {
+        Ok(said)
+    } else {
+        let what = format!("a column of checkpoint {number} was changed: its note says something else");
         Err(Fault::whole(what).into())
     }
 }
