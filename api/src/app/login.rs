@@ -75,12 +75,17 @@ pub(crate) async fn settle(
             let sealed = seal_login_password(&registry.keys, place.0, &user, &password, registry.clock.now());
             LoginPassword::Sealed(sealed.map_err(Failure::internal)?)
         }
+        // One that is no longer allowed may stay, so that its target can be changed; it is not followed.
+        AskedPassword::Reference(reference)
+            if kept(before, &user, place.1).is_ok_and(|known| known == reference) =>
+        {
+            reference
+        }
         AskedPassword::Reference(reference) => {
             let checked = check_reference(&registry.settings.target, &reference).await;
             checked.map_err(|refused| Failure::field("login.password_ref", refused))?;
             reference
         }
-        // A reference that is no longer allowed may stay, so that its target can be changed; it is not followed.
         AskedPassword::Kept => kept(before, &user, place.1)?,
     };
     Ok(Login::Own { user, password })

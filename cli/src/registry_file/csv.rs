@@ -131,7 +131,7 @@ fn fields(
             column => drop(fields.insert(column.to_owned(), value(column, text)?)),
         }
     }
-    if columns.contains(&"login_user") {
+    if columns.contains(&"login_user") || !login.is_empty() {
         let login = if login.is_empty() { Value::Null } else { Value::Object(login) };
         fields.insert("login".to_owned(), login);
     }

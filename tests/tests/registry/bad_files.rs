@@ -173,6 +173,10 @@ async fn rows_of_csv_and_json_are_named_by_line_and_place() {
         (8, "lock_database", "row 2"),
     ];
     assert_faults("CSV", &import(&rolecall, &path, &["--trust-hosts"], 65), expected);
+    // A reference without a user is no default log-in.
+    let csv = "env,database,hostname,password_ref\ndev,a,db1,\ndev,b,db3,env:TARGET_PASSWORD_B\n";
+    let path = file(&rolecall, "registry.csv", csv.as_bytes());
+    assert_faults("CSV", &import(&rolecall, &path, &["--trust-hosts"], 65), &[(3, "login.user", "required")]);
     let list = json!([
         { "env": "dev", "database": "a", "hostname": "db1" },
         { "env": "dev", "database": "b", "hostname": "db1", "colour": "red" },

@@ -89,6 +89,28 @@ async fn a_password_is_read_from_its_input_and_works_and_is_never_printed() {
     assert!(moved.contains("login.password is required"), "{moved}");
 }
 
+/// The file is on the workers, and where the operator types there is none; it must not be followed for that.
+#[tokio::test]
+async fn a_reference_that_stays_is_not_looked_at_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let builder = Installation::builder("kept_reference");
+    let rolecall = builder.set("target.password_folders", folder.path().display().to_string()).create().await;
+    let path = folder.path().join("dba");
+    std::fs::write(&path, "secret").unwrap();
+    let reference = format!("file:{}", path.display());
+    let own = ["--login-user", "dba", "--password-ref", &reference];
+    ends(&rolecall, &[&["add", "lab/one", "--hostname", "db1"], &own[..]].concat(), 0);
+    std::fs::remove_file(&path).unwrap();
+    assert_eq!(printed(&rolecall, &["set", "lab/one", "--inactive"], 0)["done"], json!("changed"));
+    let rows = b"env,database,hostname,notes\nlab,one,db1,kept\n";
+    import(&rolecall, &file(&rolecall, "registry.csv", rows), &[], 0);
+    assert_eq!(registry(&rolecall)["lab/one"]["notes"], json!("kept"));
+    assert_eq!(registry(&rolecall)["lab/one"]["login"]["password"], json!(reference));
+    // To another place it would be sent anew.
+    let moved = ends(&rolecall, &["set", "lab/one", "--hostname", "db2"], 1);
+    assert!(moved.contains("login.password_ref"), "{moved}");
+}
+
 #[tokio::test]
 async fn a_target_is_not_taken_from_under_jobs_that_wait() {
     let rolecall = Running::start("waiting").await;

@@ -98,6 +98,10 @@ async fn a_host_that_is_trusted_is_so_in_every_process_and_so_is_one_no_more() {
         (waiting.find("waiting_reason") == Some("default_login_not_allowed")).then_some(())
     })
     .await;
+    // To whom asks in the old way nothing of it is his.
+    let all = format!("/api/v1/users/all?env=dev&database={}", target.database);
+    let refused = rolecall_tests::client::send(client.request(reqwest::Method::GET, &all)).await.expect(500);
+    assert_eq!(refused.body["error"], json!("this service has no log-in for the server"));
     printed(&rolecall, &["trust", &host], 0);
     client.wait(&first).await.expect_outcome("created");
 

@@ -105,10 +105,10 @@ impl From<Failure> for Refusal {
         problem::log(&failure);
         let class = failure.code().class();
         // The original has one word for a request that is wrong, and one for a database server that did not do it.
-        let status = if class == Class::Invalid {
-            StatusCode::BAD_REQUEST
-        } else if class == Class::BadGateway {
+        let status = if class == Class::BadGateway || failure.code() == Code::DefaultLoginNotAllowed {
             StatusCode::INTERNAL_SERVER_ERROR
+        } else if class == Class::Invalid {
+            StatusCode::BAD_REQUEST
         } else {
             problem::status(class)
         };
@@ -125,6 +125,7 @@ fn text(failure: &Failure) -> String {
         (Code::Unauthenticated, "Unauthorized"),
         (Code::TargetUnreachable, "could not connect to server"),
         (Code::TargetLoginRefused, "the server refuses the log-in of this service"),
+        (Code::DefaultLoginNotAllowed, "this service has no log-in for the server"),
         (Code::TargetError, "the server could not answer"),
         (Code::PermissionDenied, "the role of this service lacks a right on the server"),
         (Code::DatabaseNotFound, "the database does not exist on the server"),

@@ -123,20 +123,22 @@ pub fn faults_json(faults: &[RowFault]) -> Value {
     json!({ "done": false, "faults": faults.iter().map(fault).collect::<Vec<_>>() })
 }
 
-/// The same for people, a line for each.
+/// The same for people, a line for each: whoever mends a file wants to see all of them.
 pub fn faults_text(faults: &[RowFault]) -> String {
     let mut text = String::new();
-    each(&mut text, faults, |fault| {
+    for fault in faults {
         let target = fault.target.as_ref().map(|key| format!(" ({key})")).unwrap_or_default();
-        format!("  row {}{target}: {}", fault.row, reason(fault))
-    });
+        let _ = writeln!(text, "  row {}{target}: {}", fault.row, reason(fault));
+    }
     text
 }
 
 /// Only the reasons, where there is but one row.
 pub fn reasons(faults: &[RowFault]) -> String {
     let mut text = String::new();
-    each(&mut text, faults, |fault| format!("  {}", reason(fault)));
+    for fault in faults {
+        let _ = writeln!(text, "  {}", reason(fault));
+    }
     text.trim_end().to_owned()
 }
 
