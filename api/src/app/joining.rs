@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use jiff::SignedDuration;
 use rolecall_shared::domain::ticket::{Ending, State, Ticket};
-use rolecall_shared::domain::{Code, Failure, TicketId};
+use rolecall_shared::domain::{Code, Failure, Target, TicketId};
 use tokio::time::Instant;
 
 use super::submission::Submission;
@@ -27,7 +27,7 @@ pub(super) async fn submit_or_join(
     asked: Submission,
 ) -> Result<TicketId, Failure> {
     // Whoever joins must be allowed to do what he joins.
-    submit::check(caller, app, &asked).await?;
+    let target = submit::check(caller, app, &asked).await?;
     let name = asked.name_for_joining(caller);
     let mut spent = None;
     // Each round ends here or finds one more ticket spent, which somebody else must have submitted since the round before.
@@ -39,7 +39,7 @@ pub(super) async fn submit_or_join(
         }
         match look(app, id).await? {
             None => return submit_under(caller, app, asked, Under::Known(id)).await,
-            Some(ticket) if has_something_left(app, &ticket).await? => return Ok(id),
+            Some(ticket) if has_something_left(app, &ticket, &target).await? => return Ok(id),
             Some(_) => spent = Some(id),
         }
     }
@@ -96,15 +96,18 @@ fn is_being_written(app: &App, id: TicketId) -> bool {
     id.made_at().is_some_and(|at| app.clock.now().duration_since(at).abs() <= within)
 }
 
-/// Whether the job goes on, or its password can be taken.
-async fn has_something_left(app: &App, ticket: &Ticket) -> Result<bool, Failure> {
+/// Whether the job goes on, or its password can be taken and is that of the role still, as far as our own jobs go.
+async fn has_something_left(app: &App, ticket: &Ticket, target: &Target) -> Result<bool, Failure> {
     if !ticket.state.is_final() {
         return Ok(true);
     }
-    if !ticket.ending.as_ref().is_some_and(Ending::has_secret) {
+    let is_here = ticket.job.host == target.host;
+    if !is_here || !ticket.ending.as_ref().is_some_and(Ending::has_secret) {
         return Ok(false);
     }
     let ends = ticket.ending.as_ref().and_then(Ending::secret_expires_at);
     let in_time = ends.is_none_or(|at| at > app.clock.now());
-    Ok(in_time && view::is_there_to_take(app, ticket.job.ticket).await?)
+    Ok(in_time
+        && view::is_there_to_take(app, ticket.job.ticket).await?
+        && !app.control.has_newer_password(&ticket.job, ticket.finished_at).await?)
 }

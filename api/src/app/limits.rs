@@ -19,6 +19,8 @@ pub(crate) struct Limits {
 /// Hundreds that come at one moment would make each other's questions time out.
 const AT_WORK: usize = 32;
 
+const MANY_READS: &str = "Too many targets are being read at once.";
+
 impl Limits {
     pub(crate) fn new(settings: &config::Api) -> Self {
         let semaphore = |permits: usize| Arc::new(Semaphore::new(permits.min(Semaphore::MAX_PERMITS)));
@@ -31,7 +33,15 @@ impl Limits {
 
     /// The right to open one session on a target (`api.target_reads`).
     pub(crate) fn target_read(&self) -> Result<OwnedSemaphorePermit, Failure> {
-        take(&self.target_reads, "Too many targets are being read at once.")
+        take(&self.target_reads, MANY_READS)
+    }
+
+    /// The same for callers who know no second try: when it is their turn; not after `end`. Who stands in line takes a
+    /// place among those who wait.
+    pub(crate) async fn target_read_in_turn(&self, end: Instant) -> Result<OwnedSemaphorePermit, Failure> {
+        let _place = self.stream()?;
+        let turn = tokio::time::timeout_at(end, Arc::clone(&self.target_reads).acquire_owned()).await;
+        turn.ok().and_then(Result::ok).ok_or_else(|| Failure::new(Code::TooManyRequests, MANY_READS))
     }
 
     /// The right to wait for a ticket or to watch one (`api.max_waiting_streams`).
@@ -78,6 +88,21 @@ mod tests {
         assert_eq!(Instant::now(), end);
         held.pop();
         assert!(limits.work(end + std::time::Duration::from_secs(1)).await.is_ok());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_reads_in_turn_waits_and_not_for_ever() {
+        let semaphore = |permits| Arc::new(Semaphore::new(permits));
+        let limits = Limits { streams: semaphore(1), ..limits() };
+        let end = Instant::now() + std::time::Duration::from_secs(25);
+        let held = limits.target_read().unwrap();
+        let (first, second) = tokio::join!(limits.target_read_in_turn(end), limits.target_read_in_turn(end));
+        assert_eq!(first.unwrap_err().code(), Code::TooManyRequests);
+        assert_eq!(second.unwrap_err().code(), Code::TooManyRequests, "there is one place to wait");
+        assert_eq!(Instant::now(), end);
+        drop(held);
+        assert!(limits.target_read_in_turn(end + std::time::Duration::from_secs(1)).await.is_ok());
+        assert_eq!(limits.streams_taken(), 0);
     }
 
     #[test]

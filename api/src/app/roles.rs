@@ -8,16 +8,26 @@ use rolecall_shared::domain::ticket::{Ending, Outcome};
 use rolecall_shared::domain::{Code, Failure, Need, Permission, RoleName, Target, TargetKey, TicketId};
 use rolecall_shared::target::{CheckReport, Purpose, RoleInfo, Session, TargetError, Verdict};
 use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::Instant;
 
 use super::{App, targets};
 use crate::auth::Caller;
 
 /// Logs in to a target and reports what our role may do there. Works for inactive targets too.
 pub(crate) async fn check(caller: &Caller, app: &App, key: &TargetKey) -> Result<CheckReport, Failure> {
-    let (target, reading) = open(caller, app, Permission::Registry, key).await?;
+    let (target, reading) = open(caller, app, Permission::Registry, key, Turn::AtOnce).await?;
     let report = reading.session.check().await.map_err(|error| failure(&target, error));
     reading.session.close().await;
     report
+}
+
+/// When many read targets at once (`api.target_reads`).
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Turn {
+    /// Refused at once.
+    AtOnce,
+    /// In line until then.
+    Until(Instant),
 }
 
 /// The roles of a target after `after`, by name; at most `limit`.
@@ -27,8 +37,9 @@ pub(crate) async fn list(
     key: &TargetKey,
     after: Option<&str>,
     limit: usize,
+    turn: Turn,
 ) -> Result<Vec<RoleInfo>, Failure> {
-    let (target, reading) = open(caller, app, Permission::Read, key).await?;
+    let (target, reading) = open(caller, app, Permission::Read, key, turn).await?;
     let roles = reading.session.list_roles(after, limit).await.map_err(|error| failure(&target, error));
     reading.session.close().await;
     roles
@@ -65,7 +76,7 @@ pub(crate) async fn list_with_origins(
     after: Option<&str>,
     limit: usize,
 ) -> Result<Vec<(RoleInfo, Origin)>, Failure> {
-    let roles = list(caller, app, key, after, limit).await?;
+    let roles = list(caller, app, key, after, limit, Turn::AtOnce).await?;
     with_origins(caller, app, roles).await
 }
 
@@ -76,7 +87,7 @@ pub(crate) async fn find_with_origin(
     key: &TargetKey,
     role: &RoleName,
 ) -> Result<(RoleInfo, Origin), Failure> {
-    let found = find(caller, app, key, role).await?;
+    let found = find(caller, app, key, role, Turn::AtOnce).await?;
     with_origins(caller, app, vec![found]).await?.pop().ok_or_else(role_not_found)
 }
 
@@ -123,8 +134,9 @@ pub(crate) async fn find(
     app: &App,
     key: &TargetKey,
     role: &RoleName,
+    turn: Turn,
 ) -> Result<RoleInfo, Failure> {
-    let (target, reading) = open(caller, app, Permission::Read, key).await?;
+    let (target, reading) = open(caller, app, Permission::Read, key, turn).await?;
     let found = reading.session.find_role(role).await.map_err(|error| failure(&target, error));
     reading.session.close().await;
     found?.ok_or_else(role_not_found)
@@ -145,10 +157,14 @@ async fn open(
     app: &App,
     permission: Permission,
     key: &TargetKey,
+    turn: Turn,
 ) -> Result<(Target, Reading), Failure> {
     app.allow(caller, &Need::on(permission, key))?;
     let target = targets::look_up(app, key).await?;
-    let place = app.limits.target_read()?;
+    let place = match turn {
+        Turn::AtOnce => app.limits.target_read()?,
+        Turn::Until(end) => app.limits.target_read_in_turn(end).await?,
+    };
     let session = app.connector.open(&target, &target.key.database, Purpose::Read).await;
     let session = session.map_err(|error| failure(&target, error))?;
     Ok((target, Reading { session, _place: place }))

@@ -88,7 +88,14 @@ struct Call<'a> {
 
 impl Call<'_> {
     async fn submit(&self, asked: &Submission, joins: bool) -> Result<TicketId, Failure> {
-        let (caller, app) = (self.caller, self.app);
+        let app = self.app;
+        // Of which kind the role is, only the worker sees: what it must not hand out, it must not change.
+        let takes_unknown = asked.operation.makes_secret() && asked.operation.kind().is_none();
+        let caller = &if takes_unknown {
+            self.caller.with_rights(self.caller.rights.to_submit_and_reveal())
+        } else {
+            self.caller.clone()
+        };
         let mut under = Under::Fresh(TicketId::new(app.clock.now()));
         let mut again = Again::until(self.end);
         loop {

@@ -104,6 +104,11 @@ impl Caller {
         Self { identity, address }
     }
 
+    /// The same caller with other rights.
+    pub(crate) fn with_rights(&self, rights: Rights) -> Self {
+        Self { identity: Arc::new(Identity { rights, ..(*self.identity).clone() }), address: self.address }
+    }
+
     /// The caller as job and audit name him.
     pub(crate) fn actor(&self) -> Actor {
         Actor {

@@ -317,6 +317,21 @@ impl Rights {
         self.0.iter().all(|grants| grants.access.iter().any(|own| own.includes(pattern)))
     }
 
+    /// The same, but jobs may be submitted only where the passwords of their kind may be taken too: for a job whose kind
+    /// nobody knows before it runs, and whose password its submitter takes at once.
+    #[must_use]
+    pub fn to_submit_and_reveal(&self) -> Self {
+        let of = |patterns: &[Pattern]| {
+            let reveals = patterns.iter().filter(|pattern| pattern.is_for(Permission::Reveal));
+            reveals
+                .map(|pattern| Pattern { permission: Some(Permission::Submit), ..pattern.clone() })
+                .collect()
+        };
+        let where_revealed =
+            self.0.iter().map(|grants| Grants { access: of(&grants.access), deny: of(&grants.deny) });
+        Self(self.0.iter().cloned().chain(where_revealed).collect())
+    }
+
     /// What of them a job in this environment is judged by when it runs.
     #[must_use]
     pub fn for_jobs_in(&self, env: &Env) -> Self {

@@ -42,6 +42,19 @@ async fn of_five_hundred_equal_creates_one_gets_the_password() {
 }
 
 #[tokio::test]
+async fn who_looks_stands_in_line() {
+    let rolecall =
+        rolecall_tests::Installation::builder("legacy-looks").set("api.target_reads", "2").start().await;
+    let target = rolecall.target(1);
+    let role = rolecall.role("ada");
+    password(&rolecall.client, "devqa", &role, target).await;
+    let finds = join_all((0..100).map(|_| call(&rolecall.client, "find", &role, target))).await;
+    assert!(finds.iter().all(|found| found.expect(200)["found"] == true));
+    let lists = join_all((0..20).map(|_| call(&rolecall.client, "all", "", target))).await;
+    assert!(lists.iter().all(|list| list.expect(200)["users"].is_array()));
+}
+
+#[tokio::test]
 async fn equal_creates_meet_over_all_processes() {
     let rolecall = Running::start("legacy-two").await;
     let target = rolecall.target(1);

@@ -243,7 +243,12 @@ async fn rights_count_here_as_everywhere() {
     password(&devqa, "devqa", &role, target).await;
     call(&devqa, "dba", &rolecall.role("x"), target).await.expect(403);
     call(&devqa, "devqa", &rolecall.role("x"), other).await.expect(403);
-    password(&devqa, "reset", &role, target).await;
+    let works = password(&devqa, "reset", &role, target).await;
+    // Whose password the caller may not take, that role keeps the one it has.
+    let devlead = account("devlead", &[&format!("submit:{dev}:*"), &format!("reveal:{dev}:devlead")]);
+    let refused = call(&devlead, "reset", &role, target).await.expect(403);
+    assert!(refused["error"].as_str().unwrap().contains("reveal"), "{refused}");
+    assert!(target.accepts(&role, &works).await);
     // A role that Rolecall did not make needs the right for every kind.
     target
         .superuser("postgres")

@@ -41,6 +41,39 @@ async fn a_password_that_waits_is_handed_to_who_asks_again() {
 }
 
 #[tokio::test]
+async fn a_password_that_was_replaced_since_is_handed_to_nobody() {
+    let rolecall = impatient("legacy-replaced").await;
+    let (client, target) = (&rolecall.client, rolecall.target(1));
+    let role = rolecall.role("ada");
+    pause(client, target).await;
+    let ticket = too_late(&rolecall, "devqa", &role).await;
+    ended(&rolecall, &ticket).await.expect_outcome("created");
+    let works = password(client, "reset", &role, target).await;
+    let exists = call(client, "devqa", &role, target).await.expect(200);
+    assert_eq!((&exists["status"], &exists["password"]), (&"user already exists".into(), &Value::Null));
+    assert!(target.accepts(&role, &works).await);
+}
+
+/// The role is on the host where the target was.
+#[tokio::test]
+async fn a_target_that_moved_gets_a_role_of_its_own() {
+    let rolecall = impatient("legacy-moved").await;
+    let (client, target, other) = (&rolecall.client, rolecall.target(1), rolecall.target(2));
+    let role = rolecall.role("ada");
+    pause(client, target).await;
+    let ticket = too_late(&rolecall, "devqa", &role).await;
+    ended(&rolecall, &ticket).await.expect_outcome("created");
+    client.put_target("dev", &target.database, &other.registration()).await.expect(200);
+    other
+        .superuser("postgres")
+        .await
+        .batch_execute(&format!("CREATE DATABASE {}", target.database))
+        .await
+        .unwrap();
+    assert!(other.accepts(&role, &password(client, "devqa", &role, target).await).await);
+}
+
+#[tokio::test]
 async fn a_role_that_was_dropped_is_made_again() {
     let rolecall = Running::start("legacy-dropped").await;
     let (client, target) = (&rolecall.client, rolecall.target(1));

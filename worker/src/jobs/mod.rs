@@ -113,6 +113,8 @@ fn must(job: &Job, need: &Need<'_>) -> Result<(), Ending> {
     if job.rights.allow(need) {
         return Ok(());
     }
-    let detail = format!("The account may not do this to this role; it would need {need}.");
+    let reveal =
+        if job.operation.makes_secret() { ", and reveal for a password in the same call" } else { "" };
+    let detail = format!("The account may not do this to this role; it would need {need}{reveal}.");
     Err(failed(Code::Forbidden, &detail))
 }

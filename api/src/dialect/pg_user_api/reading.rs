@@ -8,10 +8,12 @@ use axum::response::Response;
 use rolecall_shared::domain::{Code, Failure, RoleName, Target};
 use rolecall_shared::target::RoleInfo;
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
 use super::answer::{Refusal, done};
 use super::parameters::Parameters;
 use crate::App;
+use crate::app::roles::Turn;
 use crate::app::{roles, targets};
 use crate::auth::Caller;
 
@@ -55,7 +57,7 @@ pub(super) async fn all(
     let asked = asked.target()?;
     let read = async {
         let target = targets::find_active(&caller, &app, &asked.key).await?;
-        let found = roles::list(&caller, &app, &asked.key, None, MOST_ROLES + 1).await?;
+        let found = roles::list(&caller, &app, &asked.key, None, MOST_ROLES + 1, in_turn(&app)).await?;
         Ok((target, found))
     };
     let (target, found) = read.await.map_err(|failure| asked.refusal(failure))?;
@@ -85,7 +87,7 @@ pub(super) async fn find(
         let found = targets::find_active(&caller, &app, &target.key).await?;
         // Any name that a server may have; it is bound as a parameter. What is none is the name of no role.
         let Ok(name) = RoleName::from_stored(username) else { return Ok((found, None)) };
-        match roles::find(&caller, &app, &target.key, &name).await {
+        match roles::find(&caller, &app, &target.key, &name, in_turn(&app)).await {
             Ok(role) => Ok((found, Some(role).filter(|role| role.login))),
             Err(failure) if failure.code() == Code::RoleNotFound => Ok((found, None)),
             Err(failure) => Err(failure),
@@ -100,6 +102,11 @@ pub(super) async fn find(
         body["attributes"] = attributes(&role, "standard").into();
     }
     Ok(done(&body))
+}
+
+/// Scripts that ask the old way do not ask again.
+fn in_turn(app: &App) -> Turn {
+    Turn::Until(Instant::now() + app.settings.legacy.wait)
 }
 
 /// `plain` stands for a role without any, for which the original has two words.

@@ -159,6 +159,20 @@ fn a_job_takes_along_what_it_is_judged_by() {
 }
 
 #[test]
+fn a_password_that_may_not_be_taken_is_not_made() {
+    let (target, [app, dba]) = (target("dev/app"), ["app", "dba"].map(|kind| KindName::parse(kind).unwrap()));
+    let need = Need::on(Permission::Submit, &target);
+    let both = rights(&["submit:dev/*:*", "reveal:dev/app:app"], &[]).to_submit_and_reveal();
+    assert!(both.allow(&need.of_kind(&app)) && !both.allow(&need.of_kind(&dba)) && !both.allow(&need));
+    let denied = rights(&["*:*/*:*"], &["reveal:dev/*:dba"]).to_submit_and_reveal();
+    assert!(denied.allow(&need.of_kind(&app)) && !denied.allow(&need.of_kind(&dba)) && !denied.allow(&need));
+    let scoped =
+        rights(&["*:*/*:*"], &[]).within(Grants { access: vec![pattern("submit:*/*:*")], deny: vec![] });
+    assert!(scoped.allow(&need) && !scoped.to_submit_and_reveal().allow_some(&need));
+    assert!(Rights::all().to_submit_and_reveal().are_all());
+}
+
+#[test]
 fn a_need_names_the_narrowest_pattern_that_meets_it() {
     let (target, kind) = (target("dev/app"), KindName::parse("devqa").unwrap());
     let need = Need::on(Permission::Submit, &target);
