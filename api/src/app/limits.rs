@@ -1,4 +1,5 @@
-//! How many of the expensive requests run at once; over it is refused at once and never queued.
+//! How many of the expensive requests run at once; over it is refused at once, or stands in line for a limited time where
+//! the caller knows no second try.
 
 use std::sync::Arc;
 
@@ -36,9 +37,12 @@ impl Limits {
         take(&self.target_reads, MANY_READS)
     }
 
-    /// The same for callers who know no second try: when it is their turn; not after `end`. Who stands in line takes a
-    /// place among those who wait.
+    /// The same for callers who know no second try: when it is their turn; not after `end`. Who has to stand in line
+    /// takes a place among those who wait meanwhile. Nobody passes the line: what comes free is given to its first.
     pub(crate) async fn target_read_in_turn(&self, end: Instant) -> Result<OwnedSemaphorePermit, Failure> {
+        if let Ok(free) = self.target_read() {
+            return Ok(free);
+        }
         let _place = self.stream()?;
         let turn = tokio::time::timeout_at(end, Arc::clone(&self.target_reads).acquire_owned()).await;
         turn.ok().and_then(Result::ok).ok_or_else(|| Failure::new(Code::TooManyRequests, MANY_READS))
@@ -93,8 +97,9 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn who_reads_in_turn_waits_and_not_for_ever() {
         let semaphore = |permits| Arc::new(Semaphore::new(permits));
-        let limits = Limits { streams: semaphore(1), ..limits() };
         let end = Instant::now() + std::time::Duration::from_secs(25);
+        assert!(limits().target_read_in_turn(end).await.is_ok(), "who need not wait takes no place");
+        let limits = Limits { streams: semaphore(1), ..limits() };
         let held = limits.target_read().unwrap();
         let (first, second) = tokio::join!(limits.target_read_in_turn(end), limits.target_read_in_turn(end));
         assert_eq!(first.unwrap_err().code(), Code::TooManyRequests);
