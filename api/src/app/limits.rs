@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use rolecall_shared::config;
 use rolecall_shared::domain::{Code, Failure};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
+use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 use tokio::time::Instant;
 
 /// The limits of one process.
@@ -44,8 +44,7 @@ impl Limits {
             return Ok(free);
         }
         let _place = self.stream()?;
-        let turn = tokio::time::timeout_at(end, Arc::clone(&self.target_reads).acquire_owned()).await;
-        turn.ok().and_then(Result::ok).ok_or_else(|| Failure::new(Code::TooManyRequests, MANY_READS))
+        in_turn(end, Arc::clone(&self.target_reads).acquire_owned(), MANY_READS).await
     }
 
     /// The right to wait for a ticket or to watch one (`api.max_waiting_streams`).
@@ -55,9 +54,7 @@ impl Limits {
 
     /// The right of a synchronous call to ask our own servers, when it is its turn; not after `end`.
     pub(crate) async fn work(&self, end: Instant) -> Result<SemaphorePermit<'_>, Failure> {
-        let busy = || Failure::new(Code::TooManyRequests, "Too many calls at once.");
-        let turn = tokio::time::timeout_at(end, self.works.acquire()).await;
-        turn.map_err(|_| busy())?.map_err(|_| busy())
+        in_turn(end, self.works.acquire(), "Too many calls at once.").await
     }
 
     /// How many wait now, where one may.
@@ -69,6 +66,15 @@ impl Limits {
 
 fn take(semaphore: &Arc<Semaphore>, detail: &str) -> Result<OwnedSemaphorePermit, Failure> {
     Arc::clone(semaphore).try_acquire_owned().map_err(|_| Failure::new(Code::TooManyRequests, detail))
+}
+
+async fn in_turn<T>(
+    end: Instant,
+    turn: impl Future<Output = Result<T, AcquireError>>,
+    detail: &str,
+) -> Result<T, Failure> {
+    let turn = tokio::time::timeout_at(end, turn).await;
+    turn.ok().and_then(Result::ok).ok_or_else(|| Failure::new(Code::TooManyRequests, detail))
 }
 
 #[cfg(test)]

@@ -267,6 +267,11 @@ impl Grants {
             && !self.deny.iter().any(|pattern| pattern.meets(need))
     }
 
+    /// The same done to both lists.
+    fn map(&self, of: impl Fn(&[Pattern]) -> Vec<Pattern>) -> Self {
+        Self { access: of(&self.access), deny: of(&self.deny) }
+    }
+
     fn allow_some(&self, need: &Need<'_>) -> bool {
         self.access.iter().any(|pattern| pattern.meets(need))
             && !self.deny.iter().any(|pattern| pattern.covers(need))
@@ -327,8 +332,7 @@ impl Rights {
                 .map(|pattern| Pattern { permission: Some(Permission::Submit), ..pattern.clone() })
                 .collect()
         };
-        let where_revealed =
-            self.0.iter().map(|grants| Grants { access: of(&grants.access), deny: of(&grants.deny) });
+        let where_revealed = self.0.iter().map(|grants| grants.map(of));
         Self(self.0.iter().cloned().chain(where_revealed).collect())
     }
 
@@ -338,12 +342,7 @@ impl Rights {
         let concerns =
             |pattern: &&Pattern| pattern.is_for(Permission::Submit) && pattern.env.matches(env.as_str());
         let of = |patterns: &[Pattern]| patterns.iter().filter(concerns).cloned().collect();
-        Self(
-            self.0
-                .iter()
-                .map(|grants| Grants { access: of(&grants.access), deny: of(&grants.deny) })
-                .collect(),
-        )
+        Self(self.0.iter().map(|grants| grants.map(of)).collect())
     }
 }
 

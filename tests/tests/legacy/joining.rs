@@ -21,14 +21,20 @@ async fn ended(rolecall: &Running, ticket: &str) -> Answer {
     rolecall.client.wait(ticket).await
 }
 
+/// Makes a role whose password nobody has taken; its ticket.
+async fn waiting_password(rolecall: &Running, role: &str) -> String {
+    pause(&rolecall.client, rolecall.target(1)).await;
+    let ticket = too_late(rolecall, "devqa", role).await;
+    ended(rolecall, &ticket).await.expect_outcome("created");
+    ticket
+}
+
 #[tokio::test]
 async fn a_password_that_waits_is_handed_to_who_asks_again() {
     let rolecall = impatient("legacy-again").await;
     let (client, target) = (&rolecall.client, rolecall.target(1));
     let role = rolecall.role("ada");
-    pause(client, target).await;
-    let ticket = too_late(&rolecall, "devqa", &role).await;
-    ended(&rolecall, &ticket).await.expect_outcome("created");
+    let ticket = waiting_password(&rolecall, &role).await;
     // By another process.
     let other = rolecall.start(Role::Api).await;
     let password = password(&client.at(&other.url()), "devqa", &role, target).await;
@@ -45,9 +51,7 @@ async fn a_password_that_was_replaced_since_is_handed_to_nobody() {
     let rolecall = impatient("legacy-replaced").await;
     let (client, target) = (&rolecall.client, rolecall.target(1));
     let role = rolecall.role("ada");
-    pause(client, target).await;
-    let ticket = too_late(&rolecall, "devqa", &role).await;
-    ended(&rolecall, &ticket).await.expect_outcome("created");
+    waiting_password(&rolecall, &role).await;
     let works = password(client, "reset", &role, target).await;
     let exists = call(client, "devqa", &role, target).await.expect(200);
     assert_eq!((&exists["status"], &exists["password"]), (&"user already exists".into(), &Value::Null));
@@ -60,9 +64,7 @@ async fn a_target_that_moved_gets_a_role_of_its_own() {
     let rolecall = impatient("legacy-moved").await;
     let (client, target, other) = (&rolecall.client, rolecall.target(1), rolecall.target(2));
     let role = rolecall.role("ada");
-    pause(client, target).await;
-    let ticket = too_late(&rolecall, "devqa", &role).await;
-    ended(&rolecall, &ticket).await.expect_outcome("created");
+    waiting_password(&rolecall, &role).await;
     client.put_target("dev", &target.database, &other.registration()).await.expect(200);
     other
         .superuser("postgres")

@@ -59,18 +59,18 @@ async fn close_blocks(transaction: &Transaction<'_>, until: Option<i64>) -> Resu
     let Some(until) = until else { return Ok(true) };
     let mut end = end(transaction).await?;
     for _ in 0..BLOCKS_AT_ONCE {
-        let mut pending = pending(transaction).await?;
+        let pending = pending(transaction).await?;
         let Some(newest) = pending.last() else { return Ok(true) };
         let (newest, closed_at): (i64, Timestamp) =
             (newest.try_get("pending")?, newest.try_get("closed_at")?);
         let is_all = pending.len() < MAX_EVENTS || newest >= until;
-        let numbers: Vec<i64> = pending.iter().map(|row| row.try_get("pending")).collect::<Result<_, _>>()?;
-        pending.retain(|row| row.try_get::<_, Option<i64>>("inbox").is_ok_and(|inbox| inbox.is_some()));
-        if pending.len() < numbers.len() {
-            pass_over(transaction, &numbers).await?;
+        let is_event = |row: &Row| row.try_get::<_, Option<i64>>("inbox").is_ok_and(|inbox| inbox.is_some());
+        let (events, others): (Vec<Row>, Vec<Row>) = pending.into_iter().partition(is_event);
+        if !others.is_empty() {
+            pass_over(transaction, &others).await?;
         }
-        if !pending.is_empty() {
-            end = close(transaction, end, &pending, closed_at).await?;
+        if !events.is_empty() {
+            end = close(transaction, end, &events, closed_at).await?;
         }
         if is_all {
             return Ok(true);
@@ -91,7 +91,8 @@ async fn end(transaction: &Transaction<'_>) -> Result<(i64, i64, Hash), Error> {
 
 /// Removes numbers that stand for no event. Nothing of ours leaves any; whoever else writes there must not keep the events
 /// behind them out.
-async fn pass_over(transaction: &Transaction<'_>, numbers: &[i64]) -> Result<(), Error> {
+async fn pass_over(transaction: &Transaction<'_>, others: &[Row]) -> Result<(), Error> {
+    let numbers: Vec<i64> = others.iter().map(|row| row.try_get("pending")).collect::<Result<_, _>>()?;
     let sql = "DELETE FROM audit_pending p \
                WHERE p.seq = ANY ($1) AND NOT EXISTS (SELECT FROM audit_inbox i WHERE i.seq = p.seq)";
     let statement = transaction.prepare_cached(sql).await?;

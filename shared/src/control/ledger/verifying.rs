@@ -92,9 +92,7 @@ impl Control {
 
     async fn next_part(&self, walk: &mut Walk<'_>) -> Result<Part, Failure> {
         let blocks = walk.next().await?;
-        let rows = blocks.iter().flat_map(|block| &block.rows);
-        let numbers: Vec<i64> =
-            rows.map(|row| row.try_get("inbox")).collect::<Result<_, _>>().map_err(Error::from)?;
+        let numbers = inbox_numbers(blocks.iter().flat_map(|block| &block.rows))?;
         // Not as a join: the planner would look each one up, or read the whole inbox for some thousand rows of it.
         let sql = "SELECT seq, event_id FROM audit_inbox WHERE seq = ANY ($1)";
         let recorded = self
@@ -109,8 +107,7 @@ impl Control {
 
     /// Which row of a block was changed together with its hash, the inbox may tell.
     async fn changed_row(&self, header: &Header, rows: &[Row], seen: &[SeenRow]) -> Result<Fault, Stop> {
-        let numbers: Vec<i64> =
-            rows.iter().map(|row| row.try_get("inbox")).collect::<Result<_, _>>().map_err(Error::from)?;
+        let numbers = inbox_numbers(rows)?;
         let sql = format!(
             "SELECT {INBOX} FROM unnest($1) WITH ORDINALITY AS n (seq, place) JOIN audit_inbox i ON i.seq = n.seq \
              ORDER BY n.place"
@@ -219,6 +216,10 @@ impl Control {
             .await?;
         Ok(first)
     }
+}
+
+fn inbox_numbers<'a>(rows: impl IntoIterator<Item = &'a Row>) -> Result<Vec<i64>, Error> {
+    Ok(rows.into_iter().map(|row| row.try_get("inbox")).collect::<Result<_, _>>()?)
 }
 
 fn checkpoint(row: &Row, expected: i64, keys: &[PublicKey]) -> Result<Checkpoint, Stop> {
